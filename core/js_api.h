@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* js_api.h - the JetStream API as calls: streams, consumers, stored messages.
+ * Layer 3. Calls block for one round trip (a list: for its pages), at most the request timeout,
+ * and are not for delivery threads; *_async answer by callback. Errors are folded
+ * (status_fold.h).
+ */
+#ifndef JSFS_CORE_JS_API_H
+#define JSFS_CORE_JS_API_H
+
+#include "core/connection.h"
+#include "core/js_reply.h"
+#include "core/store.h"
+
+enum jsfs_status js_api_account(struct connection *connection, struct js_account_info *out);
+
+enum jsfs_status js_api_stream_info(struct connection *connection, const char *stream,
+                                    struct js_stream_info *out);
+void js_api_stream_info_async(struct connection *connection, const char *stream,
+                              store_info_done *done, void *arg);
+
+/* Every stream there is: calls each(arg, info); all pages, without a filter, so that mirrors
+ * show too (reference nats.md §1.1). JSFS_OK only when the list is complete.
+ */
+enum jsfs_status js_api_stream_list(struct connection *connection,
+                                    void (*each)(void *arg, const struct js_stream_info *),
+                                    void *arg);
+
+/* config: the body of STREAM.CREATE (stream_config.h). JSFS_EXISTS: the name is taken by
+ * another configuration (10058) or its subjects overlap (10065). An equal configuration is
+ * JSFS_OK: the server does not tell. */
+enum jsfs_status js_api_stream_create(struct connection *connection, const char *stream,
+                                      const char *config);
+
+enum jsfs_status js_api_stream_delete(struct connection *connection, const char *stream);
+
+/* Remove every message of a subject. */
+enum jsfs_status js_api_stream_purge(struct connection *connection, const char *stream,
+                                     const char *subject);
+void js_api_stream_purge_async(struct connection *connection, const char *stream,
+                               const char *subject, store_done *done, void *arg);
+
+/* One stored message from the stream's leader. JSFS_NOT_FOUND: none.
+ *   done   message is borrowed; NULL unless JSFS_OK; header_block.h reads its headers */
+typedef void js_api_message_done(void *arg, enum jsfs_status status,
+                                 const struct js_stored_message *message);
+void js_api_message_last(struct connection *connection, const char *stream,
+                         const char *subject, js_api_message_done *done, void *arg);
+void js_api_message_at(struct connection *connection, const char *stream, uint64_t sequence,
+                       js_api_message_done *done, void *arg);
+
+/* Create a consumer from a body of stream_config_consumer(); *pending: num_pending. */
+enum jsfs_status js_api_consumer_create(struct connection *connection, const char *stream,
+                                        const char *name, const char *filter, const char *config,
+                                        uint64_t *pending);
+/* Delete it without waiting for the answer. */
+void js_api_consumer_delete(struct connection *connection, const char *stream,
+                            const char *name);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* js_time.h - the times in JetStream's JSON (RFC 3339) as nanoseconds, and back; pure.
+ * Layer 2.
+ */
+#ifndef JSFS_CORE_JS_TIME_H
+#define JSFS_CORE_JS_TIME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define JS_TIME_SIZE 31 /* [bytes] of "2006-01-02T15:04:05.000000000Z" and its NUL */
+
+/* Read an RFC 3339 time with up to nine decimals and any zone.
+ *   text      NUL-terminated
+ *   out       [ns since 1970]; untouched on false
+ *   returns   false when the text is not one, or outside of what out can hold (1677..2262)
+ */
+bool js_time_parse(const char *text, int64_t *out);
+
+/* Write a time in UTC, with nine decimals.
+ *   time_ns   [ns since 1970], any
+ */
+void js_time_format(int64_t time_ns, char out[JS_TIME_SIZE]);
+
+#endif

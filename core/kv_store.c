@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kv_store.c - a KV bucket on the wire: entries by direct get, writes by publication, the watch.
+ * Layer 3.
+ */
+#include "core/kv_store.h"
+#include "core/buffer.h"
+#include "core/cleanup.h"
+#include "core/direct_get.h"
+#include "core/header_block.h"
+#include "core/js_api.h"
+#include "core/name_codec.h"
+#include "core/publication.h"
+#include "core/store_core.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Room for the headers that a put can carry [bytes]. */
+enum { PUT_HEADERS_SIZE = 192, HEADER_SIZE = 64 };
+
+/* A lookup, or a value by revision. */
+struct get_op {
+    struct store_op op;
+    store_entry_done *entry_done; /* of lookup */
+    store_bytes_done *bytes_done; /* of value_get */
+    void *arg;
+    char *name;
+    char *subject;
+    uint64_t revision; /* of value_get */
+};
+
+struct put {
+    struct store_core *core;
+    store_write_done *done;
+    void *arg;
+    char name[];
+};
+
+/* The subject of a key.
+ *   JSFS_BAD_NAME       no subject: publishing it would break the protocol
+ *   JSFS_NAME_TOO_LONG  the server would hang up
+ */
+static enum jsfs_status subject_of(const struct store_core *core, const char *name,
+                                   char **subject)
+{
+    if (!name_is_legal_key(name, strlen(name)))
+        return JSFS_BAD_NAME;
+    if (strlen(core->prefix) + strlen(name) > STORE_CORE_SUBJECT_MAX)
+        return JSFS_NAME_TOO_LONG;
+    return asprintf(subject, "%s%s", core->prefix, name) < 0 ? JSFS_NO_MEMORY : JSFS_OK;
+}
+
+/* What the headers say; the size of the data says nothing (reference nats.md §1.5). */
+static enum store_state state_of(const char *operation, const char *marker)
+{
+    if (operation != NULL && *operation != '\0') {
+        if (strcmp(operation, "DEL") == 0)
+            return STORE_DELETED;
+        return strcmp(operation, "PURGE") == 0 ? STORE_PURGED : STORE_LIVE;
+    }
+    if (marker == NULL)
+        return STORE_LIVE;
+    if (strcmp(marker, "MaxAge") == 0 || strcmp(marker, "Purge") == 0)
+        return STORE_PURGED;
+    return strcmp(marker, "Remove") == 0 ? STORE_DELETED : STORE_LIVE;
+}
+
+static struct store_entry entry_of(enum store_state state, uint64_t sequence,
+                                   int64_t time_ns, uint64_t size_bytes,
+                                   const char *message_id)
+{
+    return (struct store_entry){
+        .state = state,
+        .sequence = sequence,
+        .modified_ns = time_ns,
+        .size_bytes = state == STORE_LIVE ? size_bytes : 0,
+        .own_token = store_message_token(message_id),
+    };
+}
+
+/* A header of a stored message, or NULL. */
+static const char *header_of(const struct js_stored_message *message, const char *name,
+                             char out[HEADER_SIZE])
+{
+    return header_block_copy(message->headers, message->headers_size, name, out,
+                             HEADER_SIZE)
+               ? out
+               : NULL;
+}
+
+static enum store_state stored_state(const struct js_stored_message *message)
+{
+    char operation[HEADER_SIZE], marker[HEADER_SIZE];
+
+    return state_of(header_of(message, "KV-Operation", operation),
+                    header_of(message, "Nats-Marker-Reason", marker));
+}
+
+static bool is_live(const struct js_stored_message *message)
+{
+    return stored_state(message) == STORE_LIVE;
+}
+
+/* --- lookup and value_get --------------------------------------------------------------------- */
+
+static void end_get(struct store_op *op, enum jsfs_status status)
+{
+    struct get_op *get = (struct get_op *)op;
+
+    if (get->entry_done != NULL)
+        get->entry_done(get->arg, status, NULL);
+    else
+        get->bytes_done(get->arg, status, NULL, 0);
+}
+
+static void destroy_get(struct store_op *op)
+{
+    struct get_op *get = (struct get_op *)op;
+
+    free(get->name);
+    free(get->subject);
+    free(get);
+}
+
+static void finish_entry(struct get_op *get, enum jsfs_status status,
+                         const struct store_entry *entry)
+{
+    if (status == JSFS_OK)
+        own_writes_seen(&get->op.core->own_writes, get->name, entry->sequence);
+    if (store_op_claim(&get->op))
+        get->entry_done(get->arg, status, status == JSFS_OK ? entry : NULL);
+    store_op_release(&get->op);
+}
+
+static void finish_value(struct get_op *get, enum jsfs_status status, struct bytes *bytes)
+{
+    if (store_op_claim(&get->op))
+        get->bytes_done(get->arg, status, status == JSFS_OK ? bytes : NULL,
+                        status == JSFS_OK ? get->revision : 0);
+    store_op_release(&get->op);
+}
+
+static void got_leader_entry(void *arg, enum jsfs_status status,
+                             const struct js_stored_message *message)
+{
+    struct get_op *get = arg;
+    struct store_core *core = store_op_enter(&get->op);
+    struct store_entry entry = {0};
+    char id[HEADER_SIZE];
+
+    if (core == NULL)
+        return;
+    if (status == JSFS_OK)
+        entry = entry_of(stored_state(message), message->sequence, message->time_ns,
+                         message->size, header_of(message, "Nats-Msg-Id", id));
+    if (status ==
+        JSFS_NOT_FOUND) /* the leader knows: what we wrote was purged or expired */
+        own_writes_seen(&core->own_writes, get->name, UINT64_MAX);
+    finish_entry(get, status, &entry);
+    store_op_leave(core);
+}
+
+/* A replica's answer counts when it is not older than our own last write. No answer and "nobody
+ * there" are the leader's to explain: the stream may be gone, or have no direct get. */
+static void got_entry(void *arg, enum jsfs_status status,
+                      const struct direct_message *message)
+{
+    struct get_op *get = arg;
+    struct store_core *core = store_op_enter(&get->op);
+
+    if (core == NULL)
+        return;
+    uint64_t own = own_writes_sequence(&core->own_writes, get->name);
+    bool ask_leader = status == JSFS_UNAVAILABLE || status == JSFS_TIMEOUT ||
+                      (status == JSFS_NOT_FOUND && own > 0) ||
+                      (status == JSFS_OK && message->sequence < own);
+    struct store_entry entry = {0};
+    if (status == JSFS_OK)
+        entry = entry_of(state_of(message->operation, message->marker), message->sequence,
+                         message->time_ns, message->bytes->size, message->message_id);
+    if (ask_leader)
+        js_api_message_last(core->connection, core->stream, get->subject,
+                            got_leader_entry, get);
+    else
+        finish_entry(get, status, &entry);
+    store_op_leave(core);
+}
+
+static void got_leader_value(void *arg, enum jsfs_status status,
+                             const struct js_stored_message *message)
+{
+    struct get_op *get = arg;
+    struct store_core *core = store_op_enter(&get->op);
+    CLEANUP(cleanup_bytes) struct bytes *bytes = NULL;
+
+    if (core == NULL)
+        return;
+    if (status == JSFS_NOT_FOUND ||
+        (status == JSFS_OK && strcmp(message->subject, get->subject) != 0)) {
+        status = JSFS_STALE;
+    } else if (status == JSFS_OK) {
+        bytes = bytes_copy(message->data, message->size);
+        status = bytes != NULL ? JSFS_OK : JSFS_NO_MEMORY;
+    }
+    finish_value(get, status, bytes);
+    store_op_leave(core);
+}
+
+static void got_value(void *arg, enum jsfs_status status,
+                      const struct direct_message *message)
+{
+    struct get_op *get = arg;
+    struct store_core *core = store_op_enter(&get->op);
+
+    if (core == NULL)
+        return;
+    if (status == JSFS_NOT_FOUND || status == JSFS_UNAVAILABLE || status == JSFS_TIMEOUT)
+        js_api_message_at(core->connection, core->stream, get->revision, got_leader_value,
+                          get);
+    else if (status == JSFS_OK && strcmp(message->subject, get->subject) != 0)
+        finish_value(get, JSFS_STALE, NULL);
+    else
+        finish_value(get, status, status == JSFS_OK ? message->bytes : NULL);
+    store_op_leave(core);
+}
+
+/* Open a get; on failure it has ended and NULL is returned. */
+static struct get_op *start_get(struct store_core *core, const char *name,
+                                const struct get_op *values)
+{
+    struct get_op *get = calloc(1, sizeof(*get));
+    enum jsfs_status status = JSFS_NO_MEMORY;
+
+    if (get != NULL) {
+        *get = *values;
+        get->op = (struct store_op){.end = end_get, .destroy = destroy_get};
+        get->name = strdup(name);
+        if (get->name != NULL)
+            status = subject_of(core, name, &get->subject);
+    }
+    if (status == JSFS_OK)
+        return store_op_start(core, &get->op) ? get : NULL;
+
+    struct get_op failed = *values;
+    /* What is no key was never stored. */
+    end_get(&failed.op, status == JSFS_BAD_NAME ? JSFS_NOT_FOUND : status);
+    if (get != NULL) {
+        free(get->name);
+        free(get);
+    }
+    return NULL;
+}
+
+static void lookup(struct store *store, const char *name, bool leader,
+                   store_entry_done *done, void *arg)
+{
+    struct store_core *core = (struct store_core *)store;
+    struct get_op *get =
+        start_get(core, name, &(struct get_op){.entry_done = done, .arg = arg});
+
+    if (get == NULL)
+        return;
+    if (leader || !core->allow_direct)
+        js_api_message_last(core->connection, core->stream, get->subject,
+                            got_leader_entry, get);
+    else
+        direct_get_last(core->connection, CONNECTION_CONTROL, core->stream, get->subject,
+                        got_entry, get);
+    store_op_leave(core);
+}
+
+static void value_get(struct store *store, const char *name, uint64_t revision,
+                      store_bytes_done *done, void *arg)
+{
+    struct store_core *core = (struct store_core *)store;
+    struct get_op *get =
+        start_get(core, name,
+                  &(struct get_op){.bytes_done = done, .arg = arg, .revision = revision});
+
+    if (get == NULL)
+        return;
+    if (core->allow_direct)
+        direct_get_at(core->connection, CONNECTION_CONTROL, core->stream, revision,
+                      got_value, get);
+    else
+        js_api_message_at(core->connection, core->stream, revision, got_leader_value,
+                          get);
+    store_op_leave(core);
+}
+
+/* --- value_put and remove ---------------------------------------------------------------------- */
+
+static void stored(void *arg, enum jsfs_status status, uint64_t sequence)
+{
+    struct put *put = arg;
+
+    if (status == JSFS_OK)
+        own_writes_note(&put->core->own_writes, put->name, sequence);
+    put->done(put->arg, status, sequence);
+    free(put);
+}
+
+static void publish(struct store *store, const char *name, const struct publication *p,
+                    store_write_done *done, void *arg)
+{
+    CLEANUP(cleanup_free) char *subject = NULL;
+    size_t size = strlen(name) + 1;
+    struct publication publication = *p;
+    enum jsfs_status status = subject_of((struct store_core *)store, name, &subject);
+    struct put *put = status == JSFS_OK ? malloc(sizeof(*put) + size) : NULL;
+
+    if (put == NULL) {
+        done(arg, status != JSFS_OK ? status : JSFS_NO_MEMORY, 0);
+        return;
+    }
+    *put = (struct put){(struct store_core *)store, done, arg};
+    memcpy(put->name, name, size);
+    publication.subject = subject;
+    publication.is_live = is_live;
+    publication_start(put->core, &publication, stored, put);
+}
+
+static void value_put(struct store *store, const char *name, struct bytes *value,
+                      const struct store_write *write, store_write_done *done, void *arg)
+{
+    struct publication p = {.data = value, .write = *write};
+
+    publish(store, name, &p, done, arg);
+}
+
+static void remove_key(struct store *store, const char *name,
+                       const struct store_write *write, store_write_done *done, void *arg)
+{
+    struct publication p = {
+        .header_name = "KV-Operation", .header_value = "DEL", .write = *write};
+
+    publish(store, name, &p, done, arg);
+}
+
+static size_t message_max(struct store *store)
+{
+    size_t max = store_core_message_max((struct store_core *)store);
+
+    return max > PUT_HEADERS_SIZE ? max - PUT_HEADERS_SIZE : 0;
+}
+
+/* --- the watch ---------------------------------------------------------------------------------- */
+
+static void take_message(struct store_core *core, const struct watcher_message *message)
+{
+    size_t prefix_size = strlen(core->prefix);
+
+    if (strncmp(message->subject, core->prefix, prefix_size) != 0)
+        return;
+    const char *name = message->subject + prefix_size;
+    struct store_entry entry =
+        entry_of(state_of(message->operation, message->marker), message->sequence,
+                 message->time_ns, message->stored_bytes, message->message_id);
+    own_writes_seen(&core->own_writes, name, message->sequence);
+    core->events.entry(core->events_arg, name, &entry);
+}
+
+static void watch(struct store *store, const struct store_watch_events *events, void *arg)
+{
+    struct store_core *core = (struct store_core *)store;
+    char filter[sizeof(core->prefix) + 1];
+
+    snprintf(filter, sizeof(filter), "%s>", core->prefix);
+    store_core_watch(core, filter, true, events, arg);
+}
+
+static void unwatch(struct store *store)
+{
+    store_core_unwatch((struct store_core *)store);
+}
+
+static void close_store(struct store *store)
+{
+    store_core_close((struct store_core *)store);
+}
+
+static void destroy(struct store_core *core)
+{
+    free(core);
+}
+
+static const struct store_ops kv_ops = {
+    .kind = STORE_KV,
+    .watch = watch,
+    .unwatch = unwatch,
+    .lookup = lookup,
+    .info = store_core_info,
+    .remove = remove_key,
+    .value_get = value_get,
+    .value_put = value_put,
+    .message_max = message_max,
+    .close = close_store,
+};
+
+struct store *kv_store_open(struct connection *connection,
+                            const struct js_stream_info *info)
+{
+    struct store_core *core = calloc(1, sizeof(*core));
+
+    if (core == NULL)
+        return NULL;
+    store_core_init(core, connection, info, "KV_", "$KV.");
+    core->store.ops = &kv_ops;
+    core->message = take_message;
+    core->destroy = destroy;
+    return &core->store;
+}

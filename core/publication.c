@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* publication.c - publish, read the ack, and ask the leader when the ack does not tell.
+ * Layer 3.
+ */
+#include "core/publication.h"
+#include "core/header_block.h"
+#include "core/js_api.h"
+#include "core/log.h"
+#include "core/status_fold.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_ROUNDS = 8, NUMBER_SIZE = 24 };
+
+struct publish_op {
+    struct store_op op;
+    struct publication p; /* subject and data are our own */
+    store_write_done *done;
+    void *arg;
+    char message_id[STORE_MESSAGE_ID_SIZE];
+    enum jsfs_status outcome; /* what the ack said: why the leader is asked */
+    bool repeated;            /* sent again after a lost answer */
+    int rounds;               /* of EXPECT_ABSENT */
+    uint64_t expected;        /* the expected sequence that is sent, unless EXPECT_ANY */
+};
+
+static void end_publish(struct store_op *op, enum jsfs_status status)
+{
+    struct publish_op *publish = (struct publish_op *)op;
+
+    publish->done(publish->arg, status, 0);
+}
+
+static void destroy_publish(struct store_op *op)
+{
+    struct publish_op *publish = (struct publish_op *)op;
+
+    bytes_unref(publish->p.data);
+    free((char *)publish->p.subject);
+    free(publish);
+}
+
+static void finish(struct publish_op *publish, enum jsfs_status status, uint64_t sequence)
+{
+    if (store_op_claim(&publish->op))
+        publish->done(publish->arg, status, status == JSFS_OK ? sequence : 0);
+    store_op_release(&publish->op);
+}
+
+/* --- sending --------------------------------------------------------------------------------- */
+
+/* Fill the headers: name, value, ..., NULL. */
+static void list_headers(const struct publish_op *publish, char expected[NUMBER_SIZE],
+                         const char *headers[7])
+{
+    size_t count = 0;
+
+    headers[count++] = "Nats-Msg-Id";
+    headers[count++] = publish->message_id;
+    if (publish->p.write.expect != STORE_EXPECT_ANY) {
+        snprintf(expected, NUMBER_SIZE, "%" PRIu64, publish->expected);
+        headers[count++] = "Nats-Expected-Last-Subject-Sequence";
+        headers[count++] = expected;
+    }
+    if (publish->p.header_name != NULL) {
+        headers[count++] = publish->p.header_name;
+        headers[count++] = publish->p.header_value;
+    }
+    headers[count] = NULL;
+}
+
+/* Size of the block that nats.c makes of them [bytes]: "NATS/1.0\r\n", "name: value\r\n" each,
+ * "\r\n". */
+static size_t headers_size(const char *const *headers)
+{
+    size_t size = sizeof("NATS/1.0\r\n\r\n") - 1;
+
+    for (; headers[0] != NULL; headers += 2)
+        size += strlen(headers[0]) + strlen(headers[1]) + sizeof(": \r\n") - 1;
+    return size;
+}
+
+static void got_ack(void *arg, enum jsfs_status status, natsMsg *reply);
+
+static void send_it(struct store_core *core, struct publish_op *publish)
+{
+    struct bytes *data = publish->p.data;
+    char expected[NUMBER_SIZE];
+    const char *headers[7];
+
+    list_headers(publish, expected, headers);
+    struct request request = {
+        .subject = publish->p.subject,
+        .headers = headers,
+        .data = data != NULL ? data->data : NULL,
+        .size = data != NULL ? data->size : 0,
+        .resend = true, /* safe: the message id tells the server that it is the same */
+    };
+    if (request.size + headers_size(headers) > store_core_message_max(core)) {
+        finish(publish, JSFS_TOO_LARGE, 0);
+        return;
+    }
+    requester_send(connection_requester(core->connection, CONNECTION_CONTROL), &request,
+                   got_ack, publish);
+}
+
+/* --- asking the leader ----------------------------------------------------------------------- */
+
+/* The newest message is not ours. A repetition is answered with our sequence if we were
+ * overwritten, and stores the value if we never came to be. */
+static void resolve_lost(struct store_core *core, struct publish_op *publish,
+                         enum jsfs_status status)
+{
+    bool known = status == JSFS_OK || status == JSFS_NOT_FOUND;
+
+    if (!known || publish->repeated) {
+        finish(publish, JSFS_TIMEOUT, 0);
+        return;
+    }
+    publish->repeated = true;
+    send_it(core, publish);
+}
+
+static void resolve_conflict(struct store_core *core, struct publish_op *publish,
+                             enum jsfs_status status,
+                             const struct js_stored_message *message)
+{
+    if (publish->repeated && status != JSFS_OK && status != JSFS_NOT_FOUND) {
+        finish(publish, JSFS_TIMEOUT,
+               0); /* our first try may have been what is in the way */
+        return;
+    }
+    if (publish->p.write.expect != STORE_EXPECT_ABSENT) {
+        finish(publish, JSFS_CONFLICT, 0);
+        return;
+    }
+    if (status != JSFS_OK && status != JSFS_NOT_FOUND) {
+        finish(publish, status, 0);
+        return;
+    }
+    if (status == JSFS_OK && publish->p.is_live(message)) {
+        finish(publish, JSFS_EXISTS, 0);
+        return;
+    }
+    if (++publish->rounds >= MOST_ROUNDS) {
+        finish(publish, JSFS_CONFLICT, 0);
+        return;
+    }
+    publish->expected = status == JSFS_OK ? message->sequence : 0;
+    send_it(core, publish);
+}
+
+static void got_last(void *arg, enum jsfs_status status,
+                     const struct js_stored_message *message)
+{
+    struct publish_op *publish = arg;
+    struct store_core *core = store_op_enter(&publish->op);
+    char id[STORE_MESSAGE_ID_SIZE];
+
+    if (core == NULL)
+        return;
+    if (status == JSFS_OK &&
+        header_block_copy(message->headers, message->headers_size, "Nats-Msg-Id", id,
+                          sizeof(id)) &&
+        strcmp(id, publish->message_id) == 0)
+        finish(publish, JSFS_OK, message->sequence);
+    else if (publish->outcome == JSFS_TIMEOUT)
+        resolve_lost(core, publish, status);
+    else
+        resolve_conflict(core, publish, status, message);
+    store_op_leave(core);
+}
+
+/* Nobody took the publish: is it that the stream is gone? */
+static void got_info(void *arg, enum jsfs_status status,
+                     const struct js_stream_info *info)
+{
+    struct publish_op *publish = arg;
+    struct store_core *core = store_op_enter(&publish->op);
+
+    (void)info;
+    if (core == NULL)
+        return;
+    finish(publish, status == JSFS_NOT_FOUND ? JSFS_NOT_FOUND : publish->outcome, 0);
+    store_op_leave(core);
+}
+
+enum jsfs_status publication_acked(struct store_core *core, enum jsfs_status status,
+                                   natsMsg *reply, uint64_t *sequence)
+{
+    struct js_pub_ack ack;
+
+    if (status == JSFS_OK)
+        status = js_reply_pub_ack(natsMsg_GetData(reply),
+                                  (size_t)natsMsg_GetDataLength(reply), &ack);
+    natsMsg_Destroy(reply);
+    if (status == JSFS_OK)
+        status = status_fold_js(&ack.error);
+    if (status != JSFS_OK)
+        return status;
+    if (strcmp(ack.stream, core->stream) != 0) {
+        jsfs_debug("publish stored elsewhere stream=%s by=%s", core->stream, ack.stream);
+        return JSFS_FAILED;
+    }
+    *sequence = ack.sequence;
+    return JSFS_OK;
+}
+
+static void got_ack(void *arg, enum jsfs_status status, natsMsg *reply)
+{
+    struct publish_op *publish = arg;
+    uint64_t sequence = 0;
+    struct store_core *core = store_op_enter(&publish->op);
+
+    if (core == NULL) {
+        natsMsg_Destroy(reply);
+        return;
+    }
+    publish->outcome = status = publication_acked(core, status, reply, &sequence);
+    if (status == JSFS_TIMEOUT || status == JSFS_CONFLICT)
+        js_api_message_last(core->connection, core->stream, publish->p.subject, got_last,
+                            publish);
+    else if (status == JSFS_UNAVAILABLE && connection_is_up(core->connection))
+        js_api_stream_info_async(core->connection, core->stream, got_info, publish);
+    else
+        finish(publish, status, sequence);
+    store_op_leave(core);
+}
+
+/* --- start ------------------------------------------------------------------------------------ */
+
+void publication_start(struct store_core *core, const struct publication *p,
+                       store_write_done *done, void *arg)
+{
+    struct publish_op *publish = NULL;
+    char *subject = NULL;
+
+    if (core->read_only) {
+        done(arg, JSFS_NOT_ALLOWED, 0);
+        return;
+    }
+    publish = calloc(1, sizeof(*publish));
+    subject = strdup(p->subject);
+    if (publish == NULL || subject == NULL) {
+        free(publish);
+        free(subject);
+        done(arg, JSFS_NO_MEMORY, 0);
+        return;
+    }
+    *publish = (struct publish_op){
+        .op = {.end = end_publish, .destroy = destroy_publish},
+        .p = *p,
+        .done = done,
+        .arg = arg,
+        .expected = p->write.expect == STORE_EXPECT_AT ? p->write.sequence : 0
+    };
+    publish->p.subject = subject;
+    if (p->data != NULL)
+        bytes_ref(p->data);
+    store_message_id(p->write.token, publish->message_id);
+    if (!store_op_start(core, &publish->op))
+        return;
+    send_it(core, publish);
+    store_op_leave(core);
+}

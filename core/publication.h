@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* publication.h - one acknowledged write of a KV entry or an object's meta: its message id, the
+ * expected sequence, and finding out what became of it when no answer came.
+ * Layer 3, private to the stores.
+ */
+#ifndef JSFS_CORE_PUBLICATION_H
+#define JSFS_CORE_PUBLICATION_H
+
+#include "core/bytes.h"
+#include "core/js_reply.h"
+#include "core/store_core.h"
+#include <stdbool.h>
+
+struct publication {
+    const char *subject; /* legal, and short enough */
+    const char
+        *header_name; /* one header beside the message id and the expectation, ... */
+    const char *header_value; /* ... or NULL */
+    struct bytes *data;       /* referenced until done; NULL: empty */
+    struct store_write write;
+    /* For EXPECT_ABSENT: does the newest message of the subject count as something there? */
+    bool (*is_live)(const struct js_stored_message *message);
+};
+
+/* Publish and resolve. Each write has its own message id, so a repetition within the stream's
+ * duplicate window is answered with the first one's sequence and stores nothing.
+ *   Lost answer      the leader is asked: the newest message has our id: JSFS_OK; else the write
+ *                    is sent once more; what stays unknown is JSFS_TIMEOUT
+ *   EXPECT_ABSENT    sequence 0 first; over a marker or tombstone again with its sequence
+ *
+ *   JSFS_EXISTS      EXPECT_ABSENT: something lives there
+ *   JSFS_CONFLICT    EXPECT_AT: another sequence; ABSENT: lost every one of several rounds
+ *   JSFS_TOO_LARGE   above message_max, before anything is sent
+ *   JSFS_NOT_FOUND   the stream does not exist any more
+ *   JSFS_NOT_ALLOWED   a mirror takes no writes
+ * Everything in p is copied or referenced.   Blocks: no.   Threads: any.
+ */
+void publication_start(struct store_core *core, const struct publication *p,
+                       store_write_done *done, void *arg);
+
+/* The sequence of a PubAck, if it is one and of this stream; else what it says is wrong.
+ *   reply   taken; NULL unless status is JSFS_OK
+ */
+enum jsfs_status publication_acked(struct store_core *core, enum jsfs_status status,
+                                   natsMsg *reply, uint64_t *sequence);
+
+#endif

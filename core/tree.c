@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tree.c - the names of one bucket as directories, in memory: what events do to it.
+ * Layer 4. What is read from it is in tree_show.c, what only this mount has in tree_local.c, what
+ * vanishes without an event in tree_sweep.c; the nodes are in tree_node.c.
+ */
+#include "core/cleanup.h"
+#include "core/clock.h"
+#include "core/tree_node.h"
+
+struct tree *tree_new(int64_t max_age_ns)
+{
+    static const struct component none = {"", 0};
+    struct tree *tree = calloc(1, sizeof(*tree));
+
+    if (tree == NULL)
+        return NULL;
+    tree->memory = sizeof(*tree);
+    tree->max_age_ns = max_age_ns;
+    tree->seed = (uint64_t)clock_monotonic_ns();
+    tree->generation = 1;
+    tree->root = node_new(tree, &none);
+    if (tree->root == NULL || !node_make_directory(tree, tree->root)) {
+        node_release(tree, tree->root);
+        free(tree);
+        return NULL;
+    }
+    pthread_mutex_init(&tree->lock, NULL);
+    return tree;
+}
+
+void tree_free(struct tree *tree)
+{
+    if (tree == NULL)
+        return;
+    node_free_all(tree, tree->root);
+    node_release(tree, tree->slots);
+    pthread_mutex_destroy(&tree->lock);
+    free(tree);
+}
+
+/* Find the node of a path, or make it with all on the way; NULL without memory. */
+static struct node *reach(struct tree *tree, const char *path)
+{
+    struct node *node = tree->root;
+    struct component component;
+
+    while (component_next(&path, &component)) {
+        struct node *child = node_find(tree, node, &component);
+
+        if (child == NULL)
+            child = node_add(tree, node, &component);
+        if (child == NULL) {
+            node_prune(tree, node);
+            return NULL;
+        }
+        node = child;
+    }
+    return node;
+}
+
+static enum node_state state_of(const struct store_entry *entry)
+{
+    switch (entry->state) {
+    case STORE_DELETED:
+    case STORE_PURGED: return NODE_TOMBSTONE;
+    case STORE_CORRUPT: return NODE_CORRUPT;
+    case STORE_LIVE: break;
+    }
+    return entry->meta != NULL && entry->meta->link_bucket != NULL ? NODE_LINK
+                                                                   : NODE_LIVE;
+}
+
+/* meta: taken; NULL when the entry has none to keep. */
+static void set_entry(struct tree *tree, struct node *node,
+                      const struct store_entry *entry, struct packed_meta *meta)
+{
+    node_clear_entry(tree, node);
+    node->state = (uint8_t)state_of(entry);
+    node->sequence = entry->sequence;
+    node->modified_ns = entry->modified_ns;
+    node->has_meta = meta != NULL;
+    if (meta != NULL)
+        node->meta = meta;
+    else
+        node->size_bytes = entry->size_bytes;
+    tree->known++;
+    tree->shown += node_is_live(node);
+    node_link_entry(tree, node);
+}
+
+/* The list, or an answer, has told a name. */
+static void confirm(struct tree *tree, struct node *node, uint64_t sequence)
+{
+    node->generation = tree->generation;
+    node->doubted = false;
+    if (sequence > tree->list_last)
+        tree->list_last = sequence;
+}
+
+/* The directories above a removed name stay, for a user who removes them one by one. */
+static void keep_parent(struct node *node)
+{
+    struct node *parent = node->parent;
+
+    if (parent->parent != NULL && parent->directory->shown == 1 && node_shows(node) &&
+        !node->local_file)
+        parent->local_directory = true;
+}
+
+static void change_entry(struct tree *tree, struct node *node,
+                         const struct store_entry *entry, struct packed_meta *meta,
+                         bool keep_directory, struct tree_change *change)
+{
+    bool before = node_shows(node), file_before = node_is_file(node);
+
+    if (keep_directory && state_of(entry) == NODE_TOMBSTONE && !node_is_directory(node))
+        keep_parent(node);
+    set_entry(tree, node, entry, meta);
+    if (node_is_live(node))
+        node->local_file = false;
+    node_touch(node->parent, entry->modified_ns);
+    node_changed(node, before);
+    change->applied = true;
+    change->shown = node_is_live(node) || file_before != node_is_file(node);
+}
+
+/* A name that was removed by a purge is told with the sequence of what was purged. */
+static bool is_news(const struct node *node, const struct store_entry *entry)
+{
+    if (node->state == NODE_BARE || entry->sequence > node->sequence)
+        return true;
+    return entry->sequence == node->sequence && entry->state == STORE_PURGED &&
+           node_is_live(node);
+}
+
+enum jsfs_status tree_apply(struct tree *tree, const char *path,
+                            const struct store_entry *entry, bool keep_directory,
+                            struct tree_change *change)
+{
+    SCOPED_LOCK(&tree->lock);
+    struct packed_meta *meta = NULL;
+    struct node *node = reach(tree, path);
+
+    if (node == NULL)
+        return JSFS_NO_MEMORY;
+    if (node == tree->root)
+        return JSFS_BAD_NAME;
+    *change = (struct tree_change){false, false};
+    if (!is_news(node, entry)) {
+        confirm(tree, node, entry->sequence);
+        return JSFS_OK;
+    }
+    if (entry->meta != NULL && entry->state == STORE_LIVE) {
+        meta = meta_pack(tree, entry->meta);
+        if (meta == NULL) {
+            node_prune(tree, node);
+            return JSFS_NO_MEMORY;
+        }
+    }
+    confirm(tree, node, entry->sequence);
+    change_entry(tree, node, entry, meta, keep_directory, change);
+    return JSFS_OK;
+}
+
+/* The node of a name, hidden or not; NULL when nothing is known of it. */
+static struct node *find(struct tree *tree, const char *path)
+{
+    struct node *node = tree->root;
+    struct component component;
+
+    while (node != NULL && component_next(&path, &component))
+        node = node_find(tree, node, &component);
+    return node;
+}
+
+uint64_t tree_sequence(struct tree *tree, const char *path, bool *live)
+{
+    SCOPED_LOCK(&tree->lock);
+    const struct node *node = find(tree, path);
+
+    if (live != NULL)
+        *live = node != NULL && node_is_live(node);
+    return node == NULL ? 0 : node->sequence;
+}
+
+bool tree_forget(struct tree *tree, const char *path, uint64_t sequence,
+                 bool keep_directory)
+{
+    SCOPED_LOCK(&tree->lock);
+    struct node *node = find(tree, path);
+    bool before, file_before;
+
+    if (node == NULL || node->state == NODE_BARE || node->sequence > sequence)
+        return false;
+    before = node_shows(node);
+    file_before = node_is_file(node);
+    if (keep_directory && !node_is_directory(node))
+        keep_parent(node);
+    node_clear_entry(tree, node);
+    node_changed(node, before);
+    before = node_is_file(node);
+    node_prune(tree, node);
+    return file_before && !before;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tree_sweep.c - names that vanish without an event: not listed any more, purged, expired.
+ * Layer 4, a part of tree.h.
+ */
+#include "core/buffer.h"
+#include "core/cleanup.h"
+#include "core/tree_node.h"
+#include <string.h>
+
+#define EXPIRE_MOST 4096 /* names that one call of tree_expire() removes */
+
+/* Paths of removed names, one behind the other, each with its NUL. */
+struct removal {
+    struct buffer paths;
+    void (*removed)(void *arg, const char *path);
+    void *arg;
+};
+
+static bool note_path(struct buffer *paths, const struct node *node)
+{
+    size_t size = 0, start = paths->size;
+    char *at;
+
+    for (const struct node *up = node; up->parent != NULL; up = up->parent)
+        size += strlen(up->name) + 1;
+    if (buffer_resize(paths, start + size) != JSFS_OK)
+        return false;
+    at = paths->data + start + size;
+    for (const struct node *up = node; up->parent != NULL; up = up->parent) {
+        size_t length = strlen(up->name);
+
+        *--at = up == node ? '\0' : '/';
+        at -= length;
+        memcpy(at, up->name, length);
+    }
+    return true;
+}
+
+/* Remove the entry of a node and note its path; false without memory, then it stays. */
+static bool remove_entry(struct tree *tree, struct node *node, struct removal *removal)
+{
+    bool before = node_shows(node);
+
+    if (node_is_live(node) && !note_path(&removal->paths, node))
+        return false;
+    node_clear_entry(tree, node);
+    node_changed(node, before);
+    node_prune(tree, node);
+    return true;
+}
+
+static void tell(struct removal *removal)
+{
+    for (size_t at = 0; at < removal->paths.size;
+         at += strlen(removal->paths.data + at) + 1)
+        removal->removed(removal->arg, removal->paths.data + at);
+    buffer_clear(&removal->paths);
+}
+
+void tree_list_begin(struct tree *tree)
+{
+    SCOPED_LOCK(&tree->lock);
+
+    tree->generation++;
+    tree->list_last = 0;
+}
+
+static size_t sweep_unlisted(struct tree *tree, struct removal *removal)
+{
+    SCOPED_LOCK(&tree->lock);
+    struct node *next;
+    size_t doubtful = 0;
+
+    for (struct node *node = tree->oldest; node != NULL; node = next) {
+        next = node->newer;
+        if (node->generation == tree->generation)
+            continue;
+        if (node->sequence > tree->list_last && !node->doubted) {
+            node->doubted = true;
+            doubtful++;
+        } else if (!remove_entry(tree, node, removal)) {
+            break;
+        }
+    }
+    return doubtful;
+}
+
+size_t tree_list_end(struct tree *tree, void (*removed)(void *arg, const char *path),
+                     void *arg)
+{
+    struct removal removal = {BUFFER_INIT, removed, arg};
+    size_t doubtful = sweep_unlisted(tree, &removal);
+
+    tell(&removal);
+    return doubtful;
+}
+
+void tree_drop_below(struct tree *tree, uint64_t first,
+                     void (*removed)(void *arg, const char *path), void *arg)
+{
+    struct removal removal = {BUFFER_INIT, removed, arg};
+
+    pthread_mutex_lock(&tree->lock);
+    while (tree->oldest != NULL && tree->oldest->sequence < first) {
+        if (!remove_entry(tree, tree->oldest, &removal))
+            break;
+    }
+    pthread_mutex_unlock(&tree->lock);
+    tell(&removal);
+}
+
+void tree_drop_above(struct tree *tree, uint64_t last,
+                     void (*removed)(void *arg, const char *path), void *arg)
+{
+    struct removal removal = {BUFFER_INIT, removed, arg};
+
+    pthread_mutex_lock(&tree->lock);
+    while (tree->newest != NULL && tree->newest->sequence > last) {
+        if (!remove_entry(tree, tree->newest, &removal))
+            break;
+    }
+    pthread_mutex_unlock(&tree->lock);
+    tell(&removal);
+}
+
+int64_t tree_expire(struct tree *tree, int64_t now_ns,
+                    void (*removed)(void *arg, const char *path), void *arg)
+{
+    struct removal removal = {BUFFER_INIT, removed, arg};
+    int64_t next_ns = INT64_MAX;
+
+    if (tree->max_age_ns <= 0)
+        return INT64_MAX;
+    pthread_mutex_lock(&tree->lock);
+    for (unsigned i = 0; tree->oldest != NULL; i++) {
+        next_ns = tree->oldest->modified_ns + tree->max_age_ns;
+        if (next_ns > now_ns || i == EXPIRE_MOST ||
+            !remove_entry(tree, tree->oldest, &removal))
+            break;
+        next_ns = INT64_MAX;
+    }
+    pthread_mutex_unlock(&tree->lock);
+    tell(&removal);
+    return next_ns;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fs.c - see fs.h. Layer 5. */
+#include "fs/fs.h"
+
+#include "fs/changes.h"
+#include "fs/fs_state.h"
+#include "fs/handle.h"
+#include "fs/notifier.h"
+#include "fs/op.h"
+#include "fs/ops.h"
+#include "fs/pending.h"
+#include "fs/session_hook.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static void init(void *user_data, struct fuse_conn_info *connection)
+{
+    (void)user_data;
+    session_capabilities(connection);
+}
+
+const struct fuse_lowlevel_ops fs_operations = {
+    .init = init,
+    .lookup = op_lookup,
+    .forget = op_forget,
+    .forget_multi = op_forget_multi,
+    .getattr = op_getattr,
+    .setattr = op_setattr,
+    .readlink = op_readlink,
+    .mknod = op_mknod,
+    .mkdir = op_mkdir,
+    .unlink = op_unlink,
+    .rmdir = op_rmdir,
+    .symlink = op_symlink,
+    .rename = op_rename,
+    .link = op_link,
+    .open = op_open,
+    .create = op_create,
+    .read = op_read,
+    .write = op_write,
+    .flush = op_flush,
+    .release = op_release,
+    .fsync = op_fsync,
+    .opendir = op_opendir,
+    .readdir = op_readdir,
+    .readdirplus = op_readdirplus,
+    .releasedir = op_releasedir,
+    .statfs = op_statfs,
+};
+
+struct fs *fs_new(const struct config *config, struct connection *connection,
+                  struct executor *executor)
+{
+    struct fs *fs = calloc(1, sizeof(*fs));
+
+    if (fs == NULL)
+        return NULL;
+    fs->config = config;
+    fs->connection = connection;
+    fs->executor = executor;
+    fs->uid = getuid();
+    fs->gid = getgid();
+    fs->inodes = inode_table_new();
+    fs->handles = handle_list_new();
+    fs->parked = op_list_new();
+    fs->pending = pending_new();
+    fs->cache = chunk_cache_new((size_t)config->cache_bytes);
+    struct catalog_observer observer = changes_observer(fs);
+    if (fs->inodes != NULL && fs->handles != NULL && fs->parked != NULL &&
+        fs->pending != NULL && fs->cache != NULL)
+        fs->catalog = catalog_new(connection, executor, config, &observer);
+    if (fs->catalog == NULL) {
+        fs_free(fs);
+        return NULL;
+    }
+    return fs;
+}
+
+enum jsfs_status fs_attach(struct fs *fs, struct fuse_session *session)
+{
+    fs->notifier = notifier_new(session, fs->inodes);
+    return fs->notifier != NULL ? JSFS_OK : JSFS_NO_MEMORY;
+}
+
+unsigned fs_shutdown(struct fs *fs, int timeout_ms)
+{
+    atomic_store(&fs->closing, true);
+    return handle_list_commit(fs->handles, timeout_ms);
+}
+
+/* Parked requests first: a notification may wait in the kernel for one of them. What core still
+ * has under way ends at once, and only when nothing is left does anything go.
+ */
+void fs_detach(struct fs *fs)
+{
+    op_list_interrupt(fs->parked);
+    catalog_stop(fs->catalog);
+    connection_interrupt(fs->connection);
+    executor_drop_timers(fs->executor);
+    pending_wait(fs->pending);
+    catalog_free(fs->catalog);
+    fs->catalog = NULL;
+    notifier_free(fs->notifier);
+    fs->notifier = NULL;
+}
+
+void fs_free(struct fs *fs)
+{
+    if (fs == NULL)
+        return;
+    catalog_free(fs->catalog);
+    if (fs->handles != NULL)
+        handle_list_free(fs->handles);
+    inode_table_free(fs->inodes);
+    op_list_free(fs->parked);
+    pending_free(fs->pending);
+    executor_settle(fs->executor); /* buckets close their stores there */
+    chunk_cache_free(fs->cache);
+    free(fs);
+}

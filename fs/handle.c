@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* handle.c - see handle.h. Layer 5. */
+#include "fs/handle.h"
+
+#include "core/cleanup.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "fs/notifier.h"
+#include "fs/pending.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+struct handle_list {
+    pthread_mutex_t lock;
+    pthread_cond_t committed;
+    struct handle *first; /* lock */
+    unsigned waiting;     /* lock: commits of handle_list_commit that have not ended */
+    unsigned failed;      /* lock */
+};
+
+struct handle_list *handle_list_new(void)
+{
+    struct handle_list *list = calloc(1, sizeof(*list));
+    pthread_condattr_t monotonic;
+
+    if (list == NULL)
+        return NULL;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&list->lock, NULL);
+    pthread_cond_init(&list->committed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    return list;
+}
+
+void handle_list_free(struct handle_list *list)
+{
+    if (list == NULL)
+        return;
+    while (list->first != NULL) /* the kernel releases nothing at unmount */
+        handle_unref(list->first);
+    pthread_cond_destroy(&list->committed);
+    pthread_mutex_destroy(&list->lock);
+    free(list);
+}
+
+pid_t handle_process_of(pid_t thread)
+{
+    char path[64], line[128];
+    int process = 0;
+
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)thread);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    while (fgets(line, sizeof(line), file) != NULL)
+        if (sscanf(line, "Tgid: %d", &process) == 1)
+            break;
+    fclose(file);
+    return process;
+}
+
+struct handle *handle_new(struct fs *fs, struct inode *inode, int flags)
+{
+    struct handle *handle = calloc(1, sizeof(*handle));
+
+    if (handle == NULL)
+        return NULL;
+    handle->fs = fs;
+    handle->inode = inode_ref(fs->inodes, inode);
+    handle->flags = flags;
+    atomic_init(&handle->references, 1);
+    handle->writable = (flags & O_ACCMODE) != O_RDONLY;
+    if (handle->writable)
+        inode_writers(fs->inodes, inode, 1);
+    pthread_mutex_lock(&inode->lock);
+    inode->opened++;
+    inode->writable += handle->writable;
+    pthread_mutex_unlock(&inode->lock);
+    SCOPED_LOCK(&fs->handles->lock);
+    handle->after = fs->handles->first;
+    if (handle->after != NULL)
+        handle->after->before = handle;
+    fs->handles->first = handle;
+    return handle;
+}
+
+static void unlink_handle(struct handle_list *list, struct handle *handle)
+{
+    SCOPED_LOCK(&list->lock);
+    if (handle->before != NULL)
+        handle->before->after = handle->after;
+    else
+        list->first = handle->after;
+    if (handle->after != NULL)
+        handle->after->before = handle->before;
+}
+
+/* An upload that is kept until the handle ends, because a commit may still use it. */
+struct retired {
+    struct retired *next;
+    struct upload *upload;
+};
+
+static void close_uploads(struct upload *upload, struct retired *retired)
+{
+    upload_close(upload);
+    while (retired != NULL) {
+        struct retired *next = retired->next;
+
+        upload_close(retired->upload);
+        free(retired);
+        retired = next;
+    }
+}
+
+/* What an inode keeps for its handles, taken out of it to be released without its lock. */
+struct leftovers {
+    struct value_file *value;
+    struct source *source;
+    struct bytes *content;
+    char *nuid;
+};
+
+static struct leftovers close_inode(struct handle *handle)
+{
+    struct inode *inode = handle->inode;
+    struct leftovers left = {NULL, NULL, NULL, NULL};
+
+    SCOPED_LOCK(&inode->lock);
+    if (handle->upload != NULL && inode->upload == handle->upload)
+        inode->upload = NULL;
+    inode->writable -= handle->writable;
+    if (inode->writable == 0) {
+        left.value = inode->value;
+        inode->value = NULL;
+    }
+    if (--inode->opened > 0)
+        return left;
+    left.source = inode->source;
+    left.content = inode->content;
+    left.nuid = inode->nuid;
+    inode->source = NULL;
+    inode->content = NULL;
+    inode->nuid = NULL;
+    return left;
+}
+
+void handle_drop_local(struct fs *fs, struct inode *inode)
+{
+    if (!inode_has_writers(fs->inodes, inode))
+        handle_hide_local(fs, inode);
+}
+
+void handle_hide_local(struct fs *fs, struct inode *inode)
+{
+    if (!inode_attr(fs->inodes, inode).local || inode_is_unlinked(fs->inodes, inode))
+        return;
+    tree_drop_local(bucket_tree(inode->bucket), inode->path);
+    inode_unbind(fs->inodes, inode);
+    if (inode->parent != NULL)
+        notifier_entry(fs->notifier, inode->parent, inode->name);
+}
+
+struct handle *handle_ref(struct handle *handle)
+{
+    atomic_fetch_add(&handle->references, 1);
+    return handle;
+}
+
+void handle_unref(struct handle *handle)
+{
+    if (handle == NULL || atomic_fetch_sub(&handle->references, 1) != 1)
+        return;
+    struct fs *fs = handle->fs;
+    struct inode *inode = handle->inode;
+
+    unlink_handle(fs->handles, handle);
+    reader_free(handle->reader);
+    struct leftovers left = close_inode(handle);
+    close_uploads(handle->upload, handle->retired);
+    source_unref(left.source);
+    bytes_unref(left.content);
+    value_file_unref(left.value);
+    if (left.nuid != NULL)
+        bucket_release_chunks(inode->bucket, left.nuid);
+    free(left.nuid);
+    if (handle->writable) {
+        inode_writers(fs->inodes, inode, -1);
+        handle_drop_local(fs, inode);
+    }
+    inode_put(fs->inodes, inode);
+    free(handle);
+}
+
+static struct upload *new_upload(struct handle *handle, enum jsfs_status *status)
+{
+    const struct config *config = handle->fs->config;
+    struct inode *inode = handle->inode;
+    CLEANUP(cleanup_free) char *raw = NULL;
+    struct upload_options options = {
+        .chunk_bytes = (size_t)config->chunk_bytes,
+        .window_bytes = (size_t)config->upload_window_bytes,
+    };
+    struct upload *upload;
+
+    *status = bucket_raw_name(inode->bucket, inode->path, false, &raw);
+    if (*status != JSFS_OK)
+        return NULL;
+    upload = upload_new(inode->bucket, handle->fs->executor, inode->path, raw, &options);
+    if (upload == NULL)
+        *status = JSFS_NO_MEMORY;
+    return upload;
+}
+
+enum jsfs_status handle_start_upload(struct handle *handle, bool commits)
+{
+    struct inode *inode = handle->inode;
+    struct retired *retired = calloc(1, sizeof(*retired));
+    enum jsfs_status status = JSFS_NO_MEMORY;
+    struct upload *upload = retired != NULL ? new_upload(handle, &status) : NULL;
+
+    if (upload == NULL) {
+        free(retired);
+        return status;
+    }
+    pthread_mutex_lock(&inode->lock);
+    if (handle->upload != NULL) {
+        *retired = (struct retired){handle->retired, handle->upload};
+        handle->retired = retired;
+        retired = NULL;
+    }
+    handle->upload = upload;
+    inode->upload = upload;
+    pthread_mutex_unlock(&inode->lock);
+    free(retired);
+    if (commits)
+        atomic_store(&handle->uncommitted, true);
+    return JSFS_OK;
+}
+
+struct commit {
+    struct handle *handle;
+    struct upload *upload; /* lives as long as the handle; NULL: a value */
+    handle_done *done;
+    void *arg;
+};
+
+static void end_commit(struct commit *commit, enum jsfs_status status)
+{
+    struct handle *handle = commit->handle;
+    struct pending *pending = handle->fs->pending;
+    handle_done *done = commit->done;
+    void *arg = commit->arg;
+
+    free(commit);
+    done(arg, status);
+    handle_unref(handle);
+    pending_end(pending);
+}
+
+/* Who has the version before open goes on reading it under this inode, so that the new one needs
+ * another.
+ */
+static void become_version(struct handle *handle, const struct tree_attr *attr)
+{
+    struct inode *inode = handle->inode;
+    struct fs *fs = handle->fs;
+
+    pthread_mutex_lock(&inode->lock);
+    bool read = inode->source != NULL && inode->source_sequence != attr->sequence;
+    pthread_mutex_unlock(&inode->lock);
+    inode_update(fs->inodes, inode, attr);
+    if (!read)
+        return;
+    inode_unbind(fs->inodes, inode);
+    notifier_entry(fs->notifier, inode->parent, inode->name);
+}
+
+/* The meta is there: the inode is the new version, unless somebody has already made another. */
+static void object_shown(void *arg, enum jsfs_status status, const struct tree_attr *attr)
+{
+    struct commit *commit = arg;
+    struct handle *handle = commit->handle;
+
+    if (status == JSFS_OK && attr->sequence == upload_sequence(commit->upload))
+        become_version(handle, attr);
+    end_commit(commit, JSFS_OK);
+}
+
+static void object_committed(void *arg, enum jsfs_status status)
+{
+    struct commit *commit = arg;
+    struct handle *handle = commit->handle;
+
+    if (status != JSFS_OK) {
+        end_commit(commit, status);
+        return;
+    }
+    atomic_store(&handle->written, false);
+    atomic_store(&handle->uncommitted, false);
+    handle->exclusive = false;
+    bucket_lookup(handle->inode->bucket, handle->inode->path, object_shown, commit);
+}
+
+/* What handles have read before is not what the inode holds any more. */
+static void drop_content(struct inode *inode)
+{
+    pthread_mutex_lock(&inode->lock);
+    struct bytes *content = inode->content;
+    inode->content = NULL;
+    pthread_mutex_unlock(&inode->lock);
+    bytes_unref(content);
+}
+
+static void value_committed(void *arg, enum jsfs_status status)
+{
+    struct commit *commit = arg;
+    struct handle *handle = commit->handle;
+    struct value_file_stat state;
+
+    if (status == JSFS_OK) {
+        value_file_get(handle->inode->value, &state);
+        struct tree_attr attr = {
+            .type = TREE_FILE,
+            .local = state.sequence == 0,
+            .sequence = state.sequence,
+            .modified_ns = state.modified_ns,
+            .size_bytes = state.size_bytes,
+        };
+        inode_update(handle->fs->inodes, handle->inode, &attr);
+        drop_content(handle->inode);
+        /* An append may have landed behind bytes that the kernel has never seen. */
+        if ((handle->flags & O_APPEND) != 0)
+            notifier_data(handle->fs->notifier, handle->inode);
+    }
+    end_commit(commit, status);
+}
+
+static bool has_work(struct handle *handle, bool release)
+{
+    if (handle->inode->value != NULL)
+        return true; /* the value file knows best */
+    return handle->upload != NULL && (atomic_load(&handle->written) ||
+                                      (release && atomic_load(&handle->uncommitted)));
+}
+
+void handle_commit(struct handle *handle, bool release, handle_done *done, void *arg)
+{
+    struct commit *commit;
+
+    if (!handle->writable || inode_is_unlinked(handle->fs->inodes, handle->inode) ||
+        !has_work(handle, release)) {
+        done(arg, JSFS_OK);
+        return;
+    }
+    if (atomic_load(&handle->failed) != JSFS_OK) {
+        done(arg, (enum jsfs_status)atomic_load(&handle->failed));
+        return;
+    }
+    commit = calloc(1, sizeof(*commit));
+    if (commit == NULL) {
+        done(arg, JSFS_NO_MEMORY);
+        return;
+    }
+    pthread_mutex_lock(&handle->inode->lock);
+    *commit = (struct commit){handle_ref(handle), handle->upload, done, arg};
+    pthread_mutex_unlock(&handle->inode->lock);
+    pending_begin(handle->fs->pending);
+    if (handle->inode->value != NULL) {
+        value_file_commit(handle->inode->value, release, value_committed, commit);
+        return;
+    }
+    struct store_write write = {
+        .expect = handle->exclusive ? STORE_EXPECT_ABSENT : STORE_EXPECT_ANY,
+    };
+    upload_commit(commit->upload, &write, object_committed, commit);
+}
+
+static void one_committed(void *arg, enum jsfs_status status)
+{
+    struct handle *handle = arg;
+    struct handle_list *list = handle->fs->handles;
+
+    if (status != JSFS_OK)
+        jsfs_log(JSFS_LOG_ERROR, "op=unmount bucket=%s path=%s error=\"not committed: %s\"",
+                 bucket_name(handle->inode->bucket), handle->inode->path,
+                 jsfs_status_text(status));
+    handle_unref(handle);
+    SCOPED_LOCK(&list->lock);
+    list->waiting--;
+    if (status != JSFS_OK)
+        list->failed++;
+    pthread_cond_signal(&list->committed);
+}
+
+/* A reference, unless the last one has just gone and the handle is about to leave the list. */
+static bool try_ref(struct handle *handle)
+{
+    unsigned references = atomic_load(&handle->references);
+
+    while (references > 0)
+        if (atomic_compare_exchange_weak(&handle->references, &references, references + 1))
+            return true;
+    return false;
+}
+
+/* The handles that may have work, counted: a RELEASE of one of them may run meanwhile. */
+static struct handle **writable_handles(struct handle_list *list, unsigned *count)
+{
+    SCOPED_LOCK(&list->lock);
+    size_t all = 0;
+
+    for (struct handle *handle = list->first; handle != NULL; handle = handle->after)
+        all++;
+    struct handle **out = calloc(all + 1, sizeof(struct handle *));
+    *count = 0;
+    for (struct handle *handle = list->first; out != NULL && handle != NULL;
+         handle = handle->after)
+        if (handle->writable && try_ref(handle))
+            out[(*count)++] = handle;
+    list->waiting += *count;
+    list->failed = 0;
+    return out;
+}
+
+unsigned handle_list_commit(struct handle_list *list, int timeout_ms)
+{
+    struct timespec deadline = clock_deadline(timeout_ms);
+    unsigned count;
+    CLEANUP(cleanup_free) struct handle **handles = writable_handles(list, &count);
+
+    for (unsigned i = 0; i < count; i++)
+        handle_commit(handles[i], true, one_committed, handles[i]);
+    SCOPED_LOCK(&list->lock);
+    while (list->waiting > 0)
+        if (pthread_cond_timedwait(&list->committed, &list->lock, &deadline) == ETIMEDOUT)
+            break;
+    return list->failed + list->waiting;
+}

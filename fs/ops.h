@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ops.h - the handlers, private to fs/: find, ask core, translate.
+ * Layer 5. Signatures and meanings are those of fuse_lowlevel_ops; fs.c puts them into the
+ * table.
+ */
+#ifndef JSFS_FS_OPS_H
+#define JSFS_FS_OPS_H
+
+#include "fs/handle.h"
+#include "fs/op.h"
+
+/* ops_lookup.c: names and attributes */
+void op_lookup(fuse_req_t request, fuse_ino_t parent, const char *name);
+void op_forget(fuse_req_t request, fuse_ino_t number, uint64_t count);
+void op_forget_multi(fuse_req_t request, size_t count, struct fuse_forget_data *forgets);
+void op_getattr(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info);
+void op_readlink(fuse_req_t request, fuse_ino_t number);
+void op_statfs(fuse_req_t request, fuse_ino_t number);
+
+/* ops_dir.c: directories */
+void op_opendir(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info);
+void op_readdir(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset,
+                struct fuse_file_info *info);
+void op_readdirplus(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset,
+                    struct fuse_file_info *info);
+void op_releasedir(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info);
+
+/* ops_name.c: making and removing names */
+void op_mkdir(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode);
+void op_rmdir(fuse_req_t request, fuse_ino_t parent, const char *name);
+void op_unlink(fuse_req_t request, fuse_ino_t parent, const char *name);
+void op_rename(fuse_req_t request, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
+               const char *new_name, unsigned flags);
+void op_mknod(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode, dev_t device);
+void op_symlink(fuse_req_t request, const char *target, fuse_ino_t parent, const char *name);
+void op_link(fuse_req_t request, fuse_ino_t number, fuse_ino_t parent, const char *name);
+
+/* ops_open.c: open, create, release */
+void op_open(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info);
+void op_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode,
+               struct fuse_file_info *info);
+void op_release(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info);
+
+/* ops_data.c: bytes */
+void op_read(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset,
+             struct fuse_file_info *info);
+void op_write(fuse_req_t request, fuse_ino_t number, const char *data, size_t size,
+              off_t offset, struct fuse_file_info *info);
+void op_flush(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info);
+void op_fsync(fuse_req_t request, fuse_ino_t number, int data_only,
+              struct fuse_file_info *info);
+
+/* ops_setattr.c: sizes, and what is accepted without effect */
+void op_setattr(fuse_req_t request, fuse_ino_t number, struct stat *attr, int to_set,
+                struct fuse_file_info *info);
+
+/* content.c: the bytes of a KV version, fetched once for all that wait.
+ * op->resume(op, status) is called when they are in inode->content, at once if they are. The op
+ * holds the inode.
+ */
+void content_fetch(struct op *op, struct inode *inode);
+
+/* Get the handle of an op ready for its flags; op->resume(op, status) is called when it is. */
+void op_prepare_handle(struct op *op);
+
+/* Give an inode the source of its version, unless it has one. */
+enum jsfs_status inode_set_source(struct fs *fs, struct inode *inode,
+                                  const struct object_meta *meta, uint64_t sequence);
+
+/* changes.c: the kernel must look an inode's name up again. */
+void fs_name_changed(struct fs *fs, struct inode *inode);
+
+/* The path in the bucket of a name in a directory inode.
+ *   returns   for free(); NULL without memory
+ */
+char *op_child_path(const struct inode *directory, const char *name);
+
+/* What a path of a bucket leads to, by its attributes. */
+struct inode_target op_target(struct bucket *bucket, const char *path,
+                              const struct tree_attr *attr);
+
+/* Find op->name in op->inode, which is kv/ or obj/, and answer its entry. */
+void op_lookup_bucket(struct op *op);
+
+/* Answer an entry: raises the kernel's count, and lowers it again when the reply did not reach
+ * the kernel. The op's child is the inode.
+ */
+void op_reply_entry(struct op *op);
+
+/* The handle of an open file. */
+static inline struct handle *op_handle(const struct fuse_file_info *info)
+{
+    return (struct handle *)(uintptr_t)info->fh; /* NOLINT(performance-no-int-to-ptr) */
+}
+
+#endif

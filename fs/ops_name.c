@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ops_name.c - making and removing names. Layer 5.
+ * Above the buckets a name is a bucket; in a bucket a directory is local to the mount until a
+ * key is put under it.
+ */
+#include "fs/ops.h"
+
+#include "core/cleanup.h"
+#include "core/log.h"
+#include "fs/errno_map.h"
+#include "fs/notifier.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static enum store_kind kind_below(const struct inode *root)
+{
+    return root->kind == INODE_KV_ROOT ? STORE_KV : STORE_OBJECT;
+}
+
+static bool is_store_root(const struct inode *inode)
+{
+    return inode->kind == INODE_KV_ROOT || inode->kind == INODE_OBJECT_ROOT;
+}
+
+static bool in_bucket(const struct inode *inode)
+{
+    return inode->kind == INODE_BUCKET || inode->kind == INODE_DIRECTORY;
+}
+
+/* A directory may be made where a name below it could be: the shortest one stands for all. */
+static enum jsfs_status check_directory(struct op *op)
+{
+    CLEANUP(cleanup_free) char *below = NULL;
+    CLEANUP(cleanup_free) char *raw = NULL;
+
+    op->path = op_child_path(op->inode, op->name);
+    if (op->path == NULL || asprintf(&below, "%s/x", op->path) < 0) {
+        below = NULL; /* asprintf leaves it undefined */
+        return JSFS_NO_MEMORY;
+    }
+    return bucket_raw_name(op->inode->bucket, below, true, &raw);
+}
+
+/* An interrupted request has told the kernel nothing of what was done after all. */
+static void reply_removed(struct op *op, enum jsfs_status status)
+{
+    op_log(op, status);
+    if (op_claim(op))
+        fuse_reply_err(op->request, errno_of(status));
+    else if (status == JSFS_OK)
+        notifier_entry(op->fs->notifier, op->inode, op->name);
+    op_done(op);
+}
+
+static void bucket_made(void *arg, enum jsfs_status status)
+{
+    struct op *op = arg;
+
+    if (status != JSFS_OK)
+        op_reply_status(op, status);
+    else
+        op_lookup_bucket(op);
+}
+
+static void make_directory(struct op *op)
+{
+    static const struct tree_attr directory = {.type = TREE_DIRECTORY};
+    enum jsfs_status status =
+        tree_make_directory(bucket_tree(op->inode->bucket), op->path);
+
+    if (status != JSFS_OK) {
+        op_reply_status(op, status);
+        return;
+    }
+    struct inode_target target = op_target(op->inode->bucket, op->path, &directory);
+    op->child = inode_bind(op->fs->inodes, op->inode, op->name, &target);
+    if (op->child == NULL)
+        op_reply_status(op, JSFS_NO_MEMORY);
+    else
+        op_reply_entry(op);
+}
+
+static void listed_for_mkdir(void *arg, enum jsfs_status status)
+{
+    struct op *op = arg;
+
+    if (status != JSFS_OK)
+        op_reply_status(op, status);
+    else
+        make_directory(op);
+}
+
+void op_mkdir(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode)
+{
+    struct op *op = op_new_named(request, "mkdir", parent, name);
+    enum jsfs_status status;
+
+    (void)mode;
+    if (op == NULL)
+        return;
+    if (is_store_root(op->inode))
+        catalog_create(op->fs->catalog, kind_below(op->inode), name, bucket_made, op);
+    else if (!in_bucket(op->inode))
+        op_reply_errno(op, EPERM); /* the top holds kv and obj only */
+    else if ((status = check_directory(op)) != JSFS_OK)
+        op_reply_status(op, status);
+    else
+        bucket_wait_listed(op->inode->bucket, listed_for_mkdir, op);
+    op_park(op);
+}
+
+static void unbind_name(struct op *op)
+{
+    struct inode *bound = inode_bound(op->fs->inodes, op->inode, op->name);
+
+    if (bound != NULL)
+        inode_unbind(op->fs->inodes, bound);
+    inode_put(op->fs->inodes, bound);
+}
+
+static void directory_removed(void *arg, enum jsfs_status status)
+{
+    struct op *op = arg;
+
+    if (status == JSFS_OK)
+        unbind_name(op);
+    reply_removed(op, status);
+}
+
+static void listed_for_rmdir(void *arg, enum jsfs_status status)
+{
+    struct op *op = arg;
+
+    if (status == JSFS_OK)
+        status = tree_remove_directory(bucket_tree(op->inode->bucket), op->path);
+    directory_removed(op, status);
+}
+
+void op_rmdir(fuse_req_t request, fuse_ino_t parent, const char *name)
+{
+    struct op *op = op_new_named(request, "rmdir", parent, name);
+
+    if (op == NULL)
+        return;
+    if (is_store_root(op->inode)) {
+        catalog_remove(op->fs->catalog, kind_below(op->inode), name, directory_removed, op);
+    } else if (!in_bucket(op->inode)) {
+        op_reply_errno(op, EPERM);
+    } else {
+        op->path = op_child_path(op->inode, name);
+        if (op->path == NULL)
+            op_reply_status(op, JSFS_NO_MEMORY);
+        else
+            bucket_wait_listed(op->inode->bucket, listed_for_rmdir, op);
+    }
+    op_park(op);
+}
+
+/* What this mount still writes into the file is dropped; readers keep their version. The inode
+ * is the one that had the name before the removal: its echo has unbound it by now.
+ */
+static void forget_file(struct op *op)
+{
+    struct inode *file = op->child;
+
+    if (file == NULL)
+        return;
+    inode_unlink(op->fs->inodes, file);
+    pthread_mutex_lock(&file->lock);
+    struct value_file *value = file->value != NULL ? value_file_ref(file->value) : NULL;
+    pthread_mutex_unlock(&file->lock);
+    if (value != NULL)
+        value_file_forget(value);
+    value_file_unref(value);
+}
+
+/* The tombstone is acknowledged: only now may the chunks go. op->nuid names them. */
+static void file_removed(void *arg, enum jsfs_status status)
+{
+    struct op *op = arg;
+
+    if (status == JSFS_OK) {
+        forget_file(op);
+        if (op->nuid != NULL)
+            bucket_discard_chunks(op->inode->bucket, op->nuid);
+    }
+    reply_removed(op, status);
+}
+
+static void found_for_unlink(void *arg, enum jsfs_status status, const struct tree_attr *attr)
+{
+    struct op *op = arg;
+
+    if (status == JSFS_OK && attr->type == TREE_DIRECTORY)
+        status = JSFS_IS_DIRECTORY;
+    if (status != JSFS_OK) {
+        op_reply_status(op, status);
+        return;
+    }
+    op->child = inode_bound(op->fs->inodes, op->inode, op->name);
+    if (attr->local) { /* created here and never committed */
+        forget_file(op);
+        tree_drop_local(bucket_tree(op->inode->bucket), op->path);
+        op_reply_status(op, JSFS_OK);
+        return;
+    }
+    if (attr->type == TREE_FILE && attr->meta != NULL && attr->meta->nuid != NULL)
+        op->nuid = strdup(attr->meta->nuid);
+    bucket_remove(op->inode->bucket, op->path, file_removed, op);
+}
+
+void op_unlink(fuse_req_t request, fuse_ino_t parent, const char *name)
+{
+    struct op *op = op_new_named(request, "unlink", parent, name);
+
+    if (op == NULL)
+        return;
+    if (!in_bucket(op->inode)) {
+        op_reply_errno(op, EISDIR);
+    } else {
+        op->path = op_child_path(op->inode, name);
+        if (op->path == NULL)
+            op_reply_status(op, JSFS_NO_MEMORY);
+        else
+            bucket_lookup(op->inode->bucket, op->path, found_for_unlink, op);
+    }
+    op_park(op);
+}
+
+static void refuse(fuse_req_t request, const char *what, int error, const char *why)
+{
+    jsfs_log(JSFS_LOG_INFO, "op=%s refused: %s", what, why);
+    fuse_reply_err(request, error);
+}
+
+/* EXDEV makes mv(1) copy and remove, which is safe: the new name is committed first. */
+void op_rename(fuse_req_t request, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
+               const char *new_name, unsigned flags)
+{
+    (void)parent;
+    (void)name;
+    (void)new_parent;
+    (void)new_name;
+    (void)flags;
+    refuse(request, "rename", EXDEV, "names are copied, not moved; use mv");
+}
+
+void op_mknod(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
+{
+    (void)parent;
+    (void)name;
+    (void)mode;
+    (void)device;
+    refuse(request, "mknod", EPERM, "a bucket holds files and directories only");
+}
+
+void op_symlink(fuse_req_t request, const char *target, fuse_ino_t parent, const char *name)
+{
+    (void)target;
+    (void)parent;
+    (void)name;
+    refuse(request, "symlink", EPERM, "symbolic links cannot be made here");
+}
+
+void op_link(fuse_req_t request, fuse_ino_t number, fuse_ino_t parent, const char *name)
+{
+    (void)number;
+    (void)parent;
+    (void)name;
+    refuse(request, "link", EPERM, "a name has a value of its own; hard links cannot be");
+}
