@@ -5,6 +5,7 @@
 #include "core/cleanup.h"
 #include "core/clock.h"
 #include "core/upload.h"
+#include "fs/special.h"
 
 #include <string.h>
 
@@ -95,11 +96,27 @@ static void directory_times(struct inode *inode, struct tree_attr *attr)
                                 : inode->born_ns;
 }
 
+static double special_attr(struct fs *fs, struct inode *inode, struct stat *out)
+{
+    memset(out, 0, sizeof(*out));
+    out->st_ino = inode->shown_number;
+    out->st_uid = fs->uid;
+    out->st_gid = fs->gid;
+    out->st_nlink = 1;
+    out->st_blksize = ATTR_BLOCK_BYTES;
+    double timeout = inode->special->ops->attr(fs, inode, out);
+    if (inode_is_removed(fs->inodes, inode))
+        out->st_nlink = 0;
+    return timeout;
+}
+
 double attr_of(struct fs *fs, struct inode *inode, struct stat *out)
 {
     struct tree_attr attr = inode_attr(fs->inodes, inode);
     bool writing = false;
 
+    if (inode->special != NULL)
+        return special_attr(fs, inode, out);
     if (inode->kind == INODE_FILE)
         writing = local_view(inode, &attr) || inode_has_writers(fs->inodes, inode);
     else if (inode->kind != INODE_LINK)
@@ -118,6 +135,8 @@ double attr_entry_timeout(struct fs *fs, struct inode *inode)
 {
     struct tree_attr attr = inode_attr(fs->inodes, inode);
 
+    if (inode->special != NULL)
+        return inode->special->ops->entry_timeout_s;
     if (inode->bucket == NULL)
         return fs->config->attr_timeout_s;
     if (inode->kind == INODE_BUCKET && !bucket_is_live(inode->bucket))

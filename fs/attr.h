@@ -10,7 +10,8 @@
 
 #define ATTR_BLOCK_BYTES (1024 * 1024) /* st_blksize: cp and cat use requests of this size */
 
-/* The attributes of an inode now: a file that is being written shows its own bytes.
+/* The attributes of an inode now: a file that is being written shows its own bytes; a special's
+ * ops add type, mode, size and times to what is the same for all.
  *   returns   how long they may be cached [s]; 0 while writing or while its bucket is not live
  * Blocks: no.   Threads: any.
  */

@@ -47,6 +47,7 @@ const struct fuse_lowlevel_ops fs_operations = {
     .readdirplus = op_readdirplus,
     .releasedir = op_releasedir,
     .statfs = op_statfs,
+    .poll = op_poll,
 };
 
 struct fs *fs_new(const struct config *config, struct connection *connection,

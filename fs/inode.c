@@ -7,6 +7,7 @@
 
 #include "core/cleanup.h"
 #include "core/clock.h"
+#include "fs/special.h"
 
 #include <string.h>
 
@@ -67,6 +68,10 @@ static uint64_t place_number(enum store_kind kind, const char *bucket, const cha
 
 static uint64_t shown_number(const struct inode_target *target)
 {
+    if (target->special != NULL && target->special->number != 0)
+        return target->special->number;
+    if (target->bucket == NULL)
+        return place_number(STORE_KV, "", target->path, false, 0);
     return place_number(bucket_kind(target->bucket), bucket_name(target->bucket), target->path,
                         target->attr != NULL,
                         target->attr != NULL ? target->attr->sequence : 0);
@@ -83,6 +88,7 @@ static void destroy(struct inode *inode)
     source_unref(inode->source);
     bytes_unref(inode->content);
     bucket_unref(inode->bucket);
+    special_unref(inode->special);
     pthread_mutex_destroy(&inode->lock);
     free(inode->name);
     free(inode->path);
@@ -323,10 +329,18 @@ void inode_put(struct inode_table *table, struct inode *inode)
     destroy_chain(dead);
 }
 
+static bool is_same_special(const struct special *one, const struct special *other)
+{
+    return one == other ||
+           (one->ops == other->ops && one->ops->same != NULL && one->ops->same(one, other));
+}
+
 static bool fits(const struct inode *inode, const struct inode_target *target)
 {
     if (inode->kind != target->kind || inode->bucket != target->bucket)
         return false;
+    if (target->special != NULL)
+        return is_same_special(inode->special, target->special);
     if (target->attr == NULL || inode->writers > 0)
         return true;
     return inode->attr.sequence == target->attr->sequence &&
@@ -341,6 +355,8 @@ static struct inode *create_for(struct inode *parent, const char *name,
     if (inode == NULL)
         return NULL;
     inode->parent = parent;
+    if (target->special != NULL)
+        inode->special = special_ref(target->special);
     inode->attr.type = TREE_DIRECTORY;
     if (target->attr != NULL)
         inode->attr = *target->attr;

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 struct op;
+struct special;
 struct upload;
 
 enum inode_kind {
@@ -25,7 +26,8 @@ enum inode_kind {
     INODE_BUCKET,
     INODE_DIRECTORY, /* below a bucket */
     INODE_FILE,
-    INODE_LINK
+    INODE_LINK,
+    INODE_SPECIAL /* special.h: no name of a store */
 };
 
 #define INODE_NUMBER_ROOT 1 /* FUSE_ROOT_ID */
@@ -41,6 +43,7 @@ struct inode {
     char *name;              /* in parent; "" for the root */
     struct bucket *bucket;   /* counted; NULL above buckets */
     char *path;              /* in the bucket; "" for a bucket; NULL above */
+    struct special *special; /* counted; NULL unless INODE_SPECIAL */
     int64_t born_ns;         /* when it was made, by this machine's clock */
 
     /* table lock */
@@ -89,6 +92,7 @@ struct inode_target {
     struct bucket *bucket;       /* borrowed */
     const char *path;            /* in the bucket; borrowed */
     const struct tree_attr *attr; /* of a file or link; NULL: a directory */
+    struct special *special;     /* INODE_SPECIAL: borrowed; bucket may be NULL then */
 };
 
 /* The inode a name is bound to, made or replaced when it is another kind or version; an inode

@@ -53,6 +53,8 @@ static void list_add(struct op *op)
 
     if (op->holds_directory)
         atomic_fetch_add(&op->inode->held, 1);
+    if (op->other != NULL)
+        atomic_fetch_add(&op->other->held, 1);
     SCOPED_LOCK(&list->lock);
     op->before = NULL;
     op->after = list->first;
@@ -75,6 +77,8 @@ static void list_remove(struct op *op)
     pthread_mutex_unlock(&list->lock);
     if (op->holds_directory && atomic_fetch_sub(&op->inode->held, 1) == 1)
         notifier_released(op->fs->notifier, op->inode);
+    if (op->other != NULL && atomic_fetch_sub(&op->other->held, 1) == 1)
+        notifier_released(op->fs->notifier, op->other);
 }
 
 static void unref(struct op *op)
@@ -85,8 +89,10 @@ static void unref(struct op *op)
 
     inode_put(fs->inodes, op->inode);
     inode_put(fs->inodes, op->child);
+    inode_put(fs->inodes, op->other);
     value_file_unref(op->value);
     free(op->name);
+    free(op->other_name);
     free(op->path);
     free(op->nuid);
     free(op);
@@ -127,6 +133,22 @@ struct op *op_new_named(fuse_req_t request, const char *what, uint64_t inode, co
     if (op->name != NULL)
         return op;
     op_reply_errno(op, ENOMEM);
+    unref(op);
+    return NULL;
+}
+
+struct op *op_new_rename(fuse_req_t request, uint64_t inode, const char *name,
+                         uint64_t other, const char *other_name)
+{
+    struct op *op = op_new_named(request, "rename", inode, name);
+
+    if (op == NULL)
+        return NULL;
+    op->other = inode_get(op->fs->inodes, other);
+    op->other_name = strdup(other_name);
+    if (op->other != NULL && op->other_name != NULL)
+        return op;
+    op_reply_errno(op, op->other == NULL ? ESTALE : ENOMEM);
     unref(op);
     return NULL;
 }
@@ -267,6 +289,13 @@ void op_reply_write(struct op *op, size_t size)
 {
     if (op_claim(op))
         fuse_reply_write(op->request, size);
+    unref(op);
+}
+
+void op_reply_poll(struct op *op, unsigned ready)
+{
+    if (op_claim(op))
+        fuse_reply_poll(op->request, ready);
     unref(op);
 }
 

@@ -31,6 +31,8 @@ struct op {
     struct inode *inode;     /* counted; the request's inode or directory */
     struct inode *child;     /* counted */
     char *name;
+    struct inode *other;     /* counted; rename: the directory of the new name */
+    char *other_name;        /* rename: the new name */
     char *path;
     char *nuid;
     struct value_file *value; /* counted */
@@ -42,7 +44,8 @@ struct op {
     uint64_t number;         /* whatever the handler counts */
     bool creates;            /* a file that this mount has not seen */
     bool exclusive;          /* and that must not exist */
-    bool holds_directory;    /* the kernel holds inode's directory lock until the answer */
+    bool holds_directory;    /* the kernel holds the lock of inode, and of other, until the
+                                answer */
     void (*resume)(struct op *op, enum jsfs_status status); /* what to do after a wait */
     struct op *next;         /* a list of the handler's */
 };
@@ -56,6 +59,10 @@ struct op *op_new(fuse_req_t request, const char *what, uint64_t inode);
 /* The same, with a copy of the name that it is about: for requests about a name in a directory,
  * whose lock the kernel holds meanwhile (reference fuse.md §1.5). */
 struct op *op_new_named(fuse_req_t request, const char *what, uint64_t inode, const char *name);
+
+/* The same for RENAME, which holds the locks of both directories. */
+struct op *op_new_rename(fuse_req_t request, uint64_t inode, const char *name,
+                         uint64_t other, const char *other_name);
 
 /* The handler's last step: if nobody has answered yet, make the request interruptible. Gives
  * back the handler's reference.
@@ -71,6 +78,7 @@ void op_reply_attr(struct op *op, const struct stat *attr, double timeout);
 void op_reply_buffer(struct op *op, const void *data, size_t size);
 void op_reply_parts(struct op *op, const struct iovec *parts, int count);
 void op_reply_write(struct op *op, size_t size);
+void op_reply_poll(struct op *op, unsigned ready); /* POLLIN … */
 void op_reply_link(struct op *op, const char *target);
 void op_reply_statfs(struct op *op, const struct statvfs *statfs);
 

@@ -17,7 +17,13 @@ void op_getattr(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *in
 void op_readlink(fuse_req_t request, fuse_ino_t number);
 void op_statfs(fuse_req_t request, fuse_ino_t number);
 
-/* ops_dir.c: directories */
+/* ops_dir.c: directories. What a directory that is no bucket's holds, for opendir: */
+struct dir_name {
+    const char *name; /* borrowed */
+    mode_t type;      /* S_IFDIR, S_IFREG …; 0: not told */
+};
+void dir_open_names(struct op *op, const struct dir_name *names, size_t count);
+
 void op_opendir(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info);
 void op_readdir(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset,
                 struct fuse_file_info *info);
@@ -29,11 +35,17 @@ void op_releasedir(fuse_req_t request, fuse_ino_t number, struct fuse_file_info 
 void op_mkdir(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode);
 void op_rmdir(fuse_req_t request, fuse_ino_t parent, const char *name);
 void op_unlink(fuse_req_t request, fuse_ino_t parent, const char *name);
-void op_rename(fuse_req_t request, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
-               const char *new_name, unsigned flags);
 void op_mknod(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode, dev_t device);
 void op_symlink(fuse_req_t request, const char *target, fuse_ino_t parent, const char *name);
 void op_link(fuse_req_t request, fuse_ino_t number, fuse_ino_t parent, const char *name);
+
+/* ops_rename.c */
+void op_rename(fuse_req_t request, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
+               const char *new_name, unsigned flags);
+
+/* ops_poll.c */
+void op_poll(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info,
+             struct fuse_pollhandle *handle);
 
 /* ops_open.c: open, create, release */
 void op_open(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info);
@@ -86,6 +98,12 @@ void op_lookup_bucket(struct op *op);
  * the kernel. The op's child is the inode.
  */
 void op_reply_entry(struct op *op);
+
+/* Answer OPEN with op->info. undo: called when the kernel did not take it; may be NULL. */
+void op_reply_open(struct op *op, void (*undo)(struct op *op));
+
+/* The same for CREATE, with op->child as the entry. */
+void op_reply_create(struct op *op, void (*undo)(struct op *op));
 
 /* The handle of an open file. */
 static inline struct handle *op_handle(const struct fuse_file_info *info)

@@ -5,6 +5,7 @@
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "fs/attr.h"
+#include "fs/special.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -123,6 +124,15 @@ static void content_ready(struct op *op, enum jsfs_status status)
     op_reply_buffer(op, bytes->data + op->offset, op->size < left ? op->size : left);
 }
 
+/* The file's own way, where it has one; else the errno, 0 for success. */
+static void serve_special(struct op *op, void (*serve)(struct op *op), int without)
+{
+    if (serve != NULL)
+        serve(op);
+    else
+        op_reply_errno(op, without);
+}
+
 void op_read(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset,
              struct fuse_file_info *info)
 {
@@ -130,11 +140,14 @@ void op_read(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset,
 
     if (op == NULL)
         return;
+    op->info = *info;
     op->handle = op_handle(info);
     op->offset = (uint64_t)offset;
     op->size = size;
     op->resume = content_ready;
-    if (bucket_kind(op->inode->bucket) == STORE_KV)
+    if (op->inode->special != NULL)
+        serve_special(op, op->inode->special->ops->read, EPERM);
+    else if (bucket_kind(op->inode->bucket) == STORE_KV)
         content_fetch(op, op->inode);
     else if (op->handle->reader != NULL)
         reader_read(op->handle->reader, op->offset, size, object_read, op);
@@ -186,16 +199,9 @@ static void write_value(struct op *op, const char *data)
     }
 }
 
-void op_write(fuse_req_t request, fuse_ino_t number, const char *data, size_t size,
-              off_t offset, struct fuse_file_info *info)
+static void write_file(struct op *op, const char *data)
 {
-    struct op *op = op_new(request, "write", number);
-
-    if (op == NULL)
-        return;
-    op->handle = op_handle(info);
-    op->offset = (uint64_t)offset;
-    op->size = size;
+    op->handle = op_handle(&op->info);
     atomic_store(&op->handle->written, true);
     atomic_store(&op->handle->uncommitted, true);
     atomic_store(&op->handle->reported, false);
@@ -205,6 +211,30 @@ void op_write(fuse_req_t request, fuse_ino_t number, const char *data, size_t si
         write_value(op, data);
     else
         write_object(op, data);
+}
+
+static void write_special(struct op *op, const char *data)
+{
+    if (op->inode->special->ops->write != NULL)
+        op->inode->special->ops->write(op, data);
+    else
+        op_reply_errno(op, EPERM);
+}
+
+void op_write(fuse_req_t request, fuse_ino_t number, const char *data, size_t size,
+              off_t offset, struct fuse_file_info *info)
+{
+    struct op *op = op_new(request, "write", number);
+
+    if (op == NULL)
+        return;
+    op->info = *info;
+    op->offset = (uint64_t)offset;
+    op->size = size;
+    if (op->inode->special != NULL)
+        write_special(op, data);
+    else
+        write_file(op, data);
     op_park(op);
 }
 
@@ -234,6 +264,16 @@ static void commit(struct op *op)
     handle_commit(op->handle, false, committed, op);
 }
 
+/* Nothing is to be committed by this close: it cannot write, or another process will. */
+static bool is_left_open(const struct op *op)
+{
+    pid_t opener = op->handle->opener;
+
+    return !op->handle->writable ||
+           (opener != 0 && atomic_load(&op->handle->written) &&
+            handle_process_of(fuse_req_ctx(op->request)->pid) != opener);
+}
+
 /* Each close(2) of each duplicate comes here, before the result reaches the program. A child
  * that inherited the descriptor must not finish the upload of an object when it exits; that
  * close commits nothing, and release will if nobody else does.
@@ -244,11 +284,11 @@ void op_flush(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info
 
     if (op == NULL)
         return;
+    op->info = *info;
     op->handle = op_handle(info);
-    pid_t opener = op->handle->opener;
-    if (!op->handle->writable ||
-        (opener != 0 && atomic_load(&op->handle->written) &&
-         handle_process_of(fuse_req_ctx(request)->pid) != opener))
+    if (op->inode->special != NULL)
+        serve_special(op, op->inode->special->ops->flush, 0);
+    else if (is_left_open(op))
         op_reply_errno(op, 0);
     else
         commit(op);
@@ -263,7 +303,11 @@ void op_fsync(fuse_req_t request, fuse_ino_t number, int data_only,
     (void)data_only;
     if (op == NULL)
         return;
+    op->info = *info;
     op->handle = op_handle(info);
-    commit(op);
+    if (op->inode->special != NULL)
+        serve_special(op, op->inode->special->ops->fsync, 0);
+    else
+        commit(op);
     op_park(op);
 }

@@ -7,17 +7,24 @@
 
 #include "core/cleanup.h"
 #include "fs/attr.h"
+#include "fs/special.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #define FIRST_COOKIE 2   /* offsets 1 and 2 stand behind "." and ".." */
+#define UNKNOWN_NUMBER 0xffffffff /* d_ino that is not told, as in fuse.h */
 #define PAGE_MOST 512    /* names taken from the tree at once */
+
+struct listed {
+    char *name;
+    mode_t type; /* S_IFDIR …; 0: not told */
+};
 
 /* An open directory; in fi->fh. */
 struct listing {
-    char **names; /* kv/, obj/ and the top: what there is; NULL for buckets */
+    struct listed *names; /* what a special, kv/, obj/ or the top holds; NULL for buckets */
     size_t count;
 };
 
@@ -26,7 +33,7 @@ static void listing_free(struct listing *listing)
     if (listing == NULL)
         return;
     for (size_t i = 0; i < listing->count; i++)
-        free(listing->names[i]);
+        free(listing->names[i].name);
     free(listing->names);
     free(listing);
 }
@@ -36,14 +43,14 @@ static struct listing *listing_of(const struct fuse_file_info *info)
     return (struct listing *)(uintptr_t)info->fh; /* NOLINT(performance-no-int-to-ptr) */
 }
 
-static bool listing_fill(struct listing *listing, const char *const *names, size_t count)
+static bool listing_fill(struct listing *listing, const struct dir_name *names, size_t count)
 {
-    listing->names = calloc(count + 1, sizeof(char *));
+    listing->names = calloc(count + 1, sizeof(*listing->names));
     if (listing->names == NULL)
         return false;
     for (size_t i = 0; i < count; i++) {
-        listing->names[i] = strdup(names[i]);
-        if (listing->names[i] == NULL)
+        listing->names[i] = (struct listed){strdup(names[i].name), names[i].type};
+        if (listing->names[i].name == NULL)
             return false;
         listing->count++;
     }
@@ -64,7 +71,7 @@ static void reply_opendir(struct op *op, struct listing *listing)
     op_done(op);
 }
 
-static void open_names(struct op *op, const char *const *names, size_t count)
+void dir_open_names(struct op *op, const struct dir_name *names, size_t count)
 {
     struct listing *listing = calloc(1, sizeof(*listing));
 
@@ -81,10 +88,20 @@ static void buckets_listed(void *arg, enum jsfs_status status, const char *const
 {
     struct op *op = arg;
 
-    if (status != JSFS_OK)
+    CLEANUP(cleanup_free) struct dir_name *items = NULL;
+
+    if (status == JSFS_OK) {
+        items = calloc(count + 1, sizeof(*items));
+        if (items == NULL)
+            status = JSFS_NO_MEMORY;
+    }
+    if (status != JSFS_OK) {
         op_reply_status(op, status);
-    else
-        open_names(op, names, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        items[i] = (struct dir_name){names[i], S_IFDIR};
+    dir_open_names(op, items, count);
 }
 
 static void bucket_listed(void *arg, enum jsfs_status status)
@@ -94,19 +111,19 @@ static void bucket_listed(void *arg, enum jsfs_status status)
     if (status != JSFS_OK)
         op_reply_status(op, status);
     else
-        open_names(op, NULL, 0);
+        dir_open_names(op, NULL, 0);
 }
 
 void op_opendir(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info)
 {
-    static const char *const top[] = {"kv", "obj"};
+    static const struct dir_name top[] = {{"kv", S_IFDIR}, {"obj", S_IFDIR}};
     struct op *op = op_new(request, "opendir", number);
 
     if (op == NULL)
         return;
     op->info = *info;
     switch (op->inode->kind) {
-    case INODE_ROOT: open_names(op, top, 2); break;
+    case INODE_ROOT: dir_open_names(op, top, 2); break;
     case INODE_KV_ROOT:
         catalog_list(op->fs->catalog, STORE_KV, buckets_listed, op);
         break;
@@ -117,6 +134,12 @@ void op_opendir(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *in
     case INODE_DIRECTORY: bucket_wait_listed(op->inode->bucket, bucket_listed, op); break;
     case INODE_FILE:
     case INODE_LINK: op_reply_errno(op, ENOTDIR); break;
+    case INODE_SPECIAL:
+        if (op->inode->special->ops->opendir != NULL)
+            op->inode->special->ops->opendir(op);
+        else
+            op_reply_errno(op, ENOTDIR);
+        break;
     }
     op_park(op);
 }
@@ -243,21 +266,23 @@ static uint64_t shown_number_in(const struct inode *directory, const char *name)
     switch (directory->kind) {
     case INODE_KV_ROOT: return inode_bucket_number(STORE_KV, name);
     case INODE_OBJECT_ROOT: return inode_bucket_number(STORE_OBJECT, name);
-    default: return strcmp(name, "kv") == 0 ? INODE_NUMBER_KV : INODE_NUMBER_OBJECT;
+    case INODE_ROOT: return strcmp(name, "kv") == 0 ? INODE_NUMBER_KV : INODE_NUMBER_OBJECT;
+    default: return UNKNOWN_NUMBER;
     }
 }
 
-/* Buckets are looked up when they are used, so no entry here has attributes. */
+/* Buckets and specials are looked up when they are used, so no entry here has attributes. */
 static void fill_from_names(struct page *page, const struct listing *listing, off_t offset)
 {
     for (size_t i = offset > FIRST_COOKIE ? (size_t)(offset - FIRST_COOKIE) : 0;
          i < listing->count; i++) {
-        const char *name = listing->names[i];
+        const struct listed *item = &listing->names[i];
         struct fuse_entry_param entry = {
-            .attr = {.st_ino = shown_number_in(page->op->inode, name), .st_mode = S_IFDIR},
+            .attr = {.st_ino = shown_number_in(page->op->inode, item->name),
+                     .st_mode = item->type},
         };
 
-        if (!add_bare(page, name, &entry, (off_t)i + 1 + FIRST_COOKIE))
+        if (!add_bare(page, item->name, &entry, (off_t)i + 1 + FIRST_COOKIE))
             return;
     }
 }

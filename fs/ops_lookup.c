@@ -7,6 +7,7 @@
 #include "core/cleanup.h"
 #include "core/name_codec.h"
 #include "fs/attr.h"
+#include "fs/special.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -131,6 +132,15 @@ void op_lookup_bucket(struct op *op)
 
 static void start_lookup(struct op *op)
 {
+    const struct special_ops *special = special_of(op, SPECIAL_FIND);
+
+    if (special != NULL) {
+        if (special->lookup != NULL)
+            special->lookup(op);
+        else
+            op_reply_errno(op, ENOENT);
+        return;
+    }
     switch (op->inode->kind) {
     case INODE_ROOT:
         op->child = inode_bound(op->fs->inodes, op->inode, op->name);
@@ -150,7 +160,8 @@ static void start_lookup(struct op *op)
             bucket_lookup(op->inode->bucket, op->path, looked_up, op);
         break;
     case INODE_FILE:
-    case INODE_LINK: op_reply_errno(op, ENOTDIR); break;
+    case INODE_LINK:
+    case INODE_SPECIAL: op_reply_errno(op, ENOTDIR); break;
     }
 }
 
@@ -238,6 +249,8 @@ void op_readlink(fuse_req_t request, fuse_ino_t number)
         return;
     if (op->inode->kind == INODE_LINK)
         bucket_lookup(op->inode->bucket, op->inode->path, link_found, op);
+    else if (op->inode->special != NULL && op->inode->special->ops->readlink != NULL)
+        op->inode->special->ops->readlink(op);
     else
         op_reply_errno(op, EINVAL);
     op_park(op);

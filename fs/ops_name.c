@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "fs/errno_map.h"
 #include "fs/notifier.h"
+#include "fs/special.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -93,15 +94,26 @@ static void listed_for_mkdir(void *arg, enum jsfs_status status)
         make_directory(op);
 }
 
+/* Have a special serve a request, if it does. */
+#define SERVE(op, special, call, ...)                   \
+    do {                                                \
+        if ((special)->call != NULL)                    \
+            (special)->call((op)__VA_OPT__(, ) __VA_ARGS__); \
+        else                                            \
+            op_reply_errno((op), EPERM);                \
+    } while (0)
+
 void op_mkdir(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode)
 {
     struct op *op = op_new_named(request, "mkdir", parent, name);
     enum jsfs_status status;
 
-    (void)mode;
     if (op == NULL)
         return;
-    if (is_store_root(op->inode))
+    const struct special_ops *special = special_of(op, SPECIAL_MAKE);
+    if (special != NULL)
+        SERVE(op, special, mkdir, mode);
+    else if (is_store_root(op->inode))
         catalog_create(op->fs->catalog, kind_below(op->inode), name, bucket_made, op);
     else if (!in_bucket(op->inode))
         op_reply_errno(op, EPERM); /* the top holds kv and obj only */
@@ -145,7 +157,10 @@ void op_rmdir(fuse_req_t request, fuse_ino_t parent, const char *name)
 
     if (op == NULL)
         return;
-    if (is_store_root(op->inode)) {
+    const struct special_ops *special = special_of(op, SPECIAL_FIND);
+    if (special != NULL) {
+        SERVE(op, special, rmdir);
+    } else if (is_store_root(op->inode)) {
         catalog_remove(op->fs->catalog, kind_below(op->inode), name, directory_removed, op);
     } else if (!in_bucket(op->inode)) {
         op_reply_errno(op, EPERM);
@@ -218,7 +233,10 @@ void op_unlink(fuse_req_t request, fuse_ino_t parent, const char *name)
 
     if (op == NULL)
         return;
-    if (!in_bucket(op->inode)) {
+    const struct special_ops *special = special_of(op, SPECIAL_FIND);
+    if (special != NULL) {
+        SERVE(op, special, unlink);
+    } else if (!in_bucket(op->inode)) {
         op_reply_errno(op, EISDIR);
     } else {
         op->path = op_child_path(op->inode, name);
@@ -230,45 +248,49 @@ void op_unlink(fuse_req_t request, fuse_ino_t parent, const char *name)
     op_park(op);
 }
 
-static void refuse(fuse_req_t request, const char *what, int error, const char *why)
+static void refuse(struct op *op, const char *why)
 {
-    jsfs_log(JSFS_LOG_INFO, "op=%s refused: %s", what, why);
-    fuse_reply_err(request, error);
-}
-
-/* EXDEV makes mv(1) copy and remove, which is safe: the new name is committed first. */
-void op_rename(fuse_req_t request, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
-               const char *new_name, unsigned flags)
-{
-    (void)parent;
-    (void)name;
-    (void)new_parent;
-    (void)new_name;
-    (void)flags;
-    refuse(request, "rename", EXDEV, "names are copied, not moved; use mv");
+    jsfs_log(JSFS_LOG_INFO, "op=%s path=%s/%s refused: %s", op->what,
+             op->inode->path != NULL ? op->inode->path : "", op->name, why);
+    op_reply_errno(op, EPERM);
 }
 
 void op_mknod(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
 {
-    (void)parent;
-    (void)name;
-    (void)mode;
+    struct op *op = op_new_named(request, "mknod", parent, name);
+
     (void)device;
-    refuse(request, "mknod", EPERM, "a bucket holds files and directories only");
+    if (op == NULL)
+        return;
+    const struct special_ops *special = special_of(op, SPECIAL_MAKE);
+    if (special != NULL)
+        SERVE(op, special, mknod, mode);
+    else
+        refuse(op, "a bucket holds files and directories only");
+    op_park(op);
 }
 
 void op_symlink(fuse_req_t request, const char *target, fuse_ino_t parent, const char *name)
 {
-    (void)target;
-    (void)parent;
-    (void)name;
-    refuse(request, "symlink", EPERM, "symbolic links cannot be made here");
+    struct op *op = op_new_named(request, "symlink", parent, name);
+
+    if (op == NULL)
+        return;
+    const struct special_ops *special = special_of(op, SPECIAL_MAKE);
+    if (special != NULL)
+        SERVE(op, special, symlink, target);
+    else
+        refuse(op, "symbolic links cannot be made here");
+    op_park(op);
 }
 
 void op_link(fuse_req_t request, fuse_ino_t number, fuse_ino_t parent, const char *name)
 {
+    struct op *op = op_new_named(request, "link", parent, name);
+
     (void)number;
-    (void)parent;
-    (void)name;
-    refuse(request, "link", EPERM, "a name has a value of its own; hard links cannot be");
+    if (op == NULL)
+        return;
+    refuse(op, "a name has a value of its own; hard links cannot be");
+    op_park(op);
 }

@@ -11,6 +11,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "fs/attr.h"
+#include "fs/special.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -194,7 +195,7 @@ static void abandon(struct op *op)
     handle_drop_local(op->fs, op->child);
 }
 
-static int reply_created(struct op *op)
+static int send_created(struct op *op)
 {
     struct fs *fs = op->fs;
     struct fuse_entry_param entry = {.ino = op->child->number};
@@ -208,6 +209,24 @@ static int reply_created(struct op *op)
     return result;
 }
 
+void op_reply_open(struct op *op, void (*undo)(struct op *op))
+{
+    bool taken = op_claim(op) && fuse_reply_open(op->request, &op->info) == 0;
+
+    if (!taken && undo != NULL)
+        undo(op);
+    op_done(op);
+}
+
+void op_reply_create(struct op *op, void (*undo)(struct op *op))
+{
+    bool taken = op_claim(op) && send_created(op) == 0;
+
+    if (!taken && undo != NULL)
+        undo(op);
+    op_done(op);
+}
+
 /* A read-only handle needs no FLUSH; a nodeid is one version, so its pages stay good. */
 static void handle_ready(struct op *op, enum jsfs_status status)
 {
@@ -219,10 +238,10 @@ static void handle_ready(struct op *op, enum jsfs_status status)
     op->info.fh = (uint64_t)(uintptr_t)op->handle;
     op->info.keep_cache = 1;
     op->info.noflush = !op->handle->writable;
-    if (!op_claim(op) || (op->name != NULL ? reply_created(op)
-                                           : fuse_reply_open(op->request, &op->info)) < 0)
-        abandon(op);
-    op_done(op);
+    if (op->name != NULL)
+        op_reply_create(op, abandon);
+    else
+        op_reply_open(op, abandon);
 }
 
 /* op->child is the file; makes its handle and gets it ready. */
@@ -253,7 +272,9 @@ void op_open(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info)
         return;
     op->info = *info;
     op->child = inode_ref(op->fs->inodes, op->inode);
-    if (op->inode->kind != INODE_FILE)
+    if (op->inode->special != NULL && op->inode->special->ops->open != NULL)
+        op->inode->special->ops->open(op);
+    else if (op->inode->kind != INODE_FILE)
         op_reply_errno(op, EISDIR);
     else if (refused_writing(op))
         op_reply_errno(op, EROFS);
@@ -345,11 +366,15 @@ void op_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t m
 {
     struct op *op = op_new_named(request, "create", parent, name);
 
-    (void)mode;
     if (op == NULL)
         return;
     op->info = *info;
-    if (op->inode->kind != INODE_BUCKET && op->inode->kind != INODE_DIRECTORY)
+    const struct special_ops *special = special_of(op, SPECIAL_CREATE);
+    if (special != NULL && special->create != NULL)
+        special->create(op, mode);
+    else if (special != NULL)
+        op_reply_errno(op, EPERM);
+    else if (op->inode->kind != INODE_BUCKET && op->inode->kind != INODE_DIRECTORY)
         op_reply_errno(op, EPERM); /* beside the buckets there are no files */
     else if (refused_writing(op))
         op_reply_errno(op, EROFS);
@@ -377,8 +402,15 @@ void op_release(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *in
     struct op *op = op_new(request, "release", number);
     struct handle *handle = op_handle(info);
 
-    if (op == NULL) {
-        handle_unref(handle);
+    if (op == NULL) /* cannot be: the kernel holds the inode of an open file */
+        return;
+    op->info = *info;
+    if (op->inode->special != NULL) {
+        if (op->inode->special->ops->release != NULL)
+            op->inode->special->ops->release(op);
+        else
+            op_reply_errno(op, 0);
+        op_park(op);
         return;
     }
     op->handle = handle;

@@ -7,6 +7,7 @@
 
 #include "core/log.h"
 #include "fs/attr.h"
+#include "fs/special.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -89,7 +90,11 @@ void op_setattr(fuse_req_t request, fuse_ino_t number, struct stat *attr, int to
     if (op == NULL)
         return;
     op->offset = (uint64_t)attr->st_size;
-    if ((to_set & FUSE_SET_ATTR_SIZE) == 0) {
+    if (info != NULL)
+        op->info = *info;
+    if (op->inode->special != NULL && op->inode->special->ops->setattr != NULL) {
+        op->inode->special->ops->setattr(op, attr, to_set);
+    } else if ((to_set & FUSE_SET_ATTR_SIZE) == 0) {
         reply_attributes(op);
     } else if (op->inode->kind != INODE_FILE) {
         op_reply_errno(op, EISDIR);

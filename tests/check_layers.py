@@ -14,17 +14,14 @@ LAYERS = {
     1: "core/: base64 buffer bytes cleanup clock executor log status",
     2: "core/: config delivery digest header_block js_reply js_time name_codec name_set nuid"
        " object_meta own_writes store stream_config",
-    3: "core/: advisories connection direct_get embedded js_api kv_store link object_change"
-       " object_chunks object_map object_names object_private object_store publication"
-       " request_table requester status_fold store_core version watcher watcher_call"
-       " watcher_private watcher_receive",
-    4: "core/: bucket bucket_chunks bucket_lookup bucket_notice bucket_state bucket_tick"
-       " bucket_wait bucket_watch bucket_write catalog catalog_state catalog_use chunk_cache"
-       " chunk_layout reader source source_digest source_layout tree tree_local tree_meta"
-       " tree_node tree_show tree_sweep upload upload_commit upload_state upload_undo"
-       " value_commit value_file value_state",
-    5: "fs/: attr changes content daemon drain errno_map failure fs fs_state handle inode"
-       " main mount mountpoint notifier op ops ops_* options pending session_hook signals",
+    3: "core/: advisories atomic_* connection direct_get embedded js_api js_api_* kv_* link"
+       " object_* publication publication_* request_table requester status_fold store_core"
+       " version watcher watcher_*",
+    4: "core/: bucket bucket_* catalog catalog_* chunk_cache chunk_layout conflict_* history"
+       " history_* reader source source_* tree tree_* upload upload_* value_*",
+    5: "fs/: attr changes content control control_* daemon drain errno_map failure fs fs_state"
+       " handle inode main mount mountpoint notifier op ops ops_* options pending poke poke_*"
+       " scratch scratch_* session_hook signals special",
 }
 LISTS = {"core/*.c": "core/CMakeLists.txt", "fs/*.c": "fs/CMakeLists.txt",
          "tests/support/*.c": "tests/unit.cmake", "tests/unit/test_*.c": "tests/unit.cmake",

@@ -40,7 +40,7 @@ static int make_world(void **state, int (*make_fixture)(void **fixture))
     w->fs.handles = handle_list_new();
     w->fs.pending = pending_new();
     w->kv = inode_get(w->fs.inodes, INODE_NUMBER_KV);
-    struct inode_target target = {INODE_BUCKET, w->fixture->bucket, "", NULL};
+    struct inode_target target = {INODE_BUCKET, w->fixture->bucket, "", NULL, NULL};
     w->bucket = inode_bind(w->fs.inodes, w->kv, "fake", &target);
     *state = w;
     return 0;
@@ -76,7 +76,7 @@ static struct inode *bind_file(struct world *w, uint64_t sequence, uint64_t size
                              .local = sequence == 0,
                              .sequence = sequence,
                              .size_bytes = size};
-    struct inode_target target = {INODE_FILE, w->fixture->bucket, "a", &attr};
+    struct inode_target target = {INODE_FILE, w->fixture->bucket, "a", &attr, NULL};
 
     w->file = inode_bind(w->fs.inodes, w->bucket, "a", &target);
     assert_non_null(w->file);

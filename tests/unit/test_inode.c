@@ -34,7 +34,7 @@ static struct inode_target file_target(struct world *w, const char *path,
                                        struct tree_attr *attr, uint64_t sequence)
 {
     *attr = (struct tree_attr){.type = TREE_FILE, .sequence = sequence, .size_bytes = 3};
-    return (struct inode_target){INODE_FILE, w->fixture->bucket, path, attr};
+    return (struct inode_target){INODE_FILE, w->fixture->bucket, path, attr, NULL};
 }
 
 static struct inode *bind_file(struct world *w, struct inode *parent, const char *name,
@@ -49,7 +49,7 @@ static struct inode *bind_file(struct world *w, struct inode *parent, const char
 static struct inode *bind_directory(struct world *w, struct inode *parent,
                                     const char *name, const char *path)
 {
-    struct inode_target target = {INODE_DIRECTORY, w->fixture->bucket, path, NULL};
+    struct inode_target target = {INODE_DIRECTORY, w->fixture->bucket, path, NULL, NULL};
 
     return bind_place(w->table, parent, name, &target);
 }
@@ -83,7 +83,7 @@ static int make_world(void **state)
     w->fixture = fixture;
     w->table = inode_table_new();
     w->kv = inode_get(w->table, INODE_NUMBER_KV);
-    struct inode_target target = {INODE_BUCKET, w->fixture->bucket, "", NULL};
+    struct inode_target target = {INODE_BUCKET, w->fixture->bucket, "", NULL, NULL};
     w->bucket = inode_bind(w->table, w->kv, "fake", &target);
     *state = w;
     return w->bucket == NULL;
@@ -163,7 +163,7 @@ static void a_bucket_made_anew_is_another_inode(void **state)
 
     assert_int_equal(fixture_make_kv(&other), 0);
     struct inode_target target = {INODE_BUCKET, ((struct fixture *)other)->bucket, "",
-                                  NULL};
+                                  NULL, NULL};
     struct inode *again = bind_place(w->table, w->kv, "fake", &target);
     assert_int_not_equal(again->number, w->bucket->number);
     assert_true(inode_is_removed(w->table, w->bucket));
@@ -438,7 +438,7 @@ static void shown_numbers_differ_by_place_version_and_kind(void **state)
     struct world *w = *state;
     struct tree_attr attr;
     struct inode_target file = file_target(w, "a", &attr, 5);
-    struct inode_target directory = {INODE_DIRECTORY, w->fixture->bucket, "a", NULL};
+    struct inode_target directory = {INODE_DIRECTORY, w->fixture->bucket, "a", NULL, NULL};
     uint64_t shown[5];
 
     shown[0] = inode_shown_number(w->table, w->bucket, "a", &file);
@@ -461,7 +461,7 @@ static void the_shown_number_stays_through_our_own_write(void **state)
     struct inode *file = bind_file(w, w->bucket, "a", "a", 5);
     uint64_t shown = file->shown_number;
     struct tree_attr attr = {.type = TREE_FILE, .sequence = 6};
-    struct inode_target target = {INODE_FILE, w->fixture->bucket, "a", &attr};
+    struct inode_target target = {INODE_FILE, w->fixture->bucket, "a", &attr, NULL};
 
     inode_update(w->table, file, &attr);
     assert_int_equal(inode_shown_number(w->table, w->bucket, "a", &target), shown);
@@ -539,7 +539,7 @@ static void one_bucket_or_all_are_collected(void **state)
 
     assert_int_equal(fixture_make_kv(&other), 0);
     struct inode_target target = {INODE_BUCKET, ((struct fixture *)other)->bucket, "",
-                                  NULL};
+                                  NULL, NULL};
     struct inode *second = bind_place(w->table, w->kv, "other", &target);
     inode_remember(w->table, a);
     inode_remember(w->table, second);

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* special.h - files and directories of this mount that are no names of a store: what .jsfs
+ * shows (control.h), and editors' scratch files (scratch.h).
+ * Layer 5. A handler asks special_of() first and lets the answer serve the request; what that
+ * says nothing of is refused with EPERM.
+ */
+#ifndef JSFS_FS_SPECIAL_H
+#define JSFS_FS_SPECIAL_H
+
+#include "fs/op.h"
+#include <stdatomic.h>
+#include <sys/stat.h>
+
+/* How a kind of special node serves requests. Each call takes over the op's finisher's
+ * reference: it answers now or later, never blocks, and is followed by op_park() of the handler.
+ * op->inode, name, info, offset and size are set where the request has them. NULL: EPERM, or
+ * what is said. */
+struct special_ops {
+    /* For a name in a directory: op->inode, op->name. lookup NULL: ENOENT. */
+    void (*lookup)(struct op *op);
+    void (*create)(struct op *op, mode_t mode); /* answers with op_reply_create() */
+    void (*mknod)(struct op *op, mode_t mode);
+    void (*symlink)(struct op *op, const char *target);
+    void (*mkdir)(struct op *op, mode_t mode);
+    void (*unlink)(struct op *op);
+    void (*rmdir)(struct op *op);
+
+    /* For an inode whose special has these ops: op->inode. */
+    void (*opendir)(struct op *op); /* ends in dir_open_names() or an error; NULL: ENOTDIR */
+    void (*readlink)(struct op *op); /* NULL: EINVAL */
+    void (*open)(struct op *op);     /* answers with op_reply_open(), op->info.fh is its own */
+    void (*read)(struct op *op);     /* op->info, offset, size */
+    void (*write)(struct op *op, const char *data);
+    void (*flush)(struct op *op);    /* NULL: success */
+    void (*fsync)(struct op *op);    /* NULL: success */
+    void (*release)(struct op *op);  /* NULL: success */
+    void (*setattr)(struct op *op, const struct stat *attr, int to_set); /* NULL: nothing changes */
+    void (*poll)(struct op *op, struct fuse_pollhandle *handle); /* NULL: always ready */
+
+    /* What stat(2) shows; st_ino is set. Returns how long it may be cached [s]. Never blocks. */
+    double (*attr)(struct fs *fs, struct inode *inode, struct stat *out);
+    /* Is it the same thing, so that a name keeps its inode? NULL: only the same pointer. */
+    bool (*same)(const struct special *one, const struct special *other);
+    /* Free one that nobody refers to any more. */
+    void (*free)(struct special *special);
+    double entry_timeout_s; /* how long a name that leads here may be cached */
+};
+
+/* The first member of a kind's own struct; its inode holds one reference. */
+struct special {
+    const struct special_ops *ops;
+    atomic_uint references;
+    uint64_t number; /* st_ino, unless 0: then it follows from the place */
+};
+
+/* One reference, the caller's. */
+void special_init(struct special *special, const struct special_ops *ops);
+struct special *special_ref(struct special *special);
+void special_unref(struct special *special); /* NULL is fine */
+
+/* What a request is about, where that decides who serves it. */
+enum special_use {
+    SPECIAL_INODE,  /* op->inode itself */
+    SPECIAL_FIND,   /* op->name in op->inode: lookup, unlink, rmdir */
+    SPECIAL_CREATE, /* op->name is to be made; op->info.flags tells O_EXCL */
+    SPECIAL_MAKE    /* the same, by mknod or symlink */
+};
+
+/* Who serves this op; NULL: it is about names of a store, or buckets. */
+const struct special_ops *special_of(struct op *op, enum special_use use);
+
+/* Answer with the inode of a special under op->name in op->inode, path in its bucket: LOOKUP and
+ * its like. special is borrowed. */
+void special_reply_entry(struct op *op, const char *path, struct special *special);
+
+/* The inode of a special under op->name in op->inode becomes op->child.
+ *   returns   false without memory */
+bool special_bind(struct op *op, const char *path, struct special *special);
+
+#endif
