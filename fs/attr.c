@@ -17,6 +17,13 @@ static struct timespec time_of(int64_t ns)
     return (struct timespec){.tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S};
 }
 
+static void set_times(struct stat *out, int64_t ns)
+{
+    out->st_mtim = time_of(ns);
+    out->st_ctim = out->st_mtim;
+    out->st_atim = out->st_mtim;
+}
+
 static void fill(const struct fs *fs, enum inode_kind kind, const struct tree_attr *attr,
                  uint64_t shown_number, struct stat *out)
 {
@@ -31,9 +38,14 @@ static void fill(const struct fs *fs, enum inode_kind kind, const struct tree_at
     out->st_size = (off_t)attr->size_bytes;
     out->st_blocks = (blkcnt_t)((attr->size_bytes + 511) / 512);
     out->st_blksize = ATTR_BLOCK_BYTES;
-    out->st_mtim = time_of(attr->modified_ns);
-    out->st_ctim = out->st_mtim;
-    out->st_atim = out->st_mtim;
+    set_times(out, attr->modified_ns);
+}
+
+void attr_set_directory(struct stat *out, mode_t permissions, int64_t modified_ns)
+{
+    out->st_mode = S_IFDIR | permissions;
+    out->st_nlink = 2;
+    set_times(out, modified_ns);
 }
 
 void attr_from(const struct fs *fs, const struct inode_target *target, uint64_t shown_number,
@@ -94,6 +106,15 @@ static void directory_times(struct inode *inode, struct tree_attr *attr)
         attr->modified_ns = inode->kind == INODE_BUCKET && bucket_created_ns(inode->bucket) != 0
                                 ? bucket_created_ns(inode->bucket)
                                 : inode->born_ns;
+}
+
+int64_t attr_bucket_time(struct bucket *bucket)
+{
+    struct tree_attr now;
+
+    if (tree_lookup(bucket_tree(bucket), "", &now) != JSFS_OK || now.modified_ns == 0)
+        return bucket_created_ns(bucket);
+    return now.modified_ns;
 }
 
 static double special_attr(struct fs *fs, struct inode *inode, struct stat *out)

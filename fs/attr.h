@@ -21,6 +21,12 @@ double attr_of(struct fs *fs, struct inode *inode, struct stat *out);
 void attr_from(const struct fs *fs, const struct inode_target *target, uint64_t shown_number,
                struct stat *out);
 
+/* Make out that of a directory; for specials. modified_ns: its times. */
+void attr_set_directory(struct stat *out, mode_t permissions, int64_t modified_ns);
+
+/* The time of a bucket's directory: of its newest change that is known, else of its creation. */
+int64_t attr_bucket_time(struct bucket *bucket);
+
 /* How long a name that leads to an inode may be cached [s]. */
 double attr_entry_timeout(struct fs *fs, struct inode *inode);
 

@@ -7,13 +7,15 @@
 
 #include "core/cleanup.h"
 #include "fs/attr.h"
+#include "fs/control.h"
 #include "fs/special.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#define FIRST_COOKIE 2   /* offsets 1 and 2 stand behind "." and ".." */
+#define DOTS 2           /* offsets 1 and 2 stand behind "." and ".." */
+#define FIRST_COOKIE 3   /* offset 3 behind .jsfs, shown or not */
 #define UNKNOWN_NUMBER 0xffffffff /* d_ino that is not told, as in fuse.h */
 #define PAGE_MOST 512    /* names taken from the tree at once */
 
@@ -61,7 +63,7 @@ static bool listing_fill(struct listing *listing, const struct dir_name *names, 
 static void reply_opendir(struct op *op, struct listing *listing)
 {
     struct bucket *bucket = op->inode->bucket;
-    bool live = bucket != NULL && bucket_is_live(bucket);
+    bool live = op->inode->special == NULL && bucket != NULL && bucket_is_live(bucket);
 
     op->info.fh = (uint64_t)(uintptr_t)listing;
     op->info.cache_readdir = live;
@@ -75,7 +77,9 @@ void dir_open_names(struct op *op, const struct dir_name *names, size_t count)
 {
     struct listing *listing = calloc(1, sizeof(*listing));
 
-    if (listing == NULL || (names != NULL && !listing_fill(listing, names, count))) {
+    bool from_tree = op->inode->kind == INODE_BUCKET || op->inode->kind == INODE_DIRECTORY;
+
+    if (listing == NULL || (!from_tree && !listing_fill(listing, names, count))) {
         listing_free(listing);
         op_reply_status(op, JSFS_NO_MEMORY);
         return;
@@ -117,6 +121,7 @@ static void bucket_listed(void *arg, enum jsfs_status status)
 void op_opendir(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info)
 {
     static const struct dir_name top[] = {{"kv", S_IFDIR}, {"obj", S_IFDIR}};
+    const struct special_ops *special;
     struct op *op = op_new(request, "opendir", number);
 
     if (op == NULL)
@@ -135,8 +140,9 @@ void op_opendir(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *in
     case INODE_FILE:
     case INODE_LINK: op_reply_errno(op, ENOTDIR); break;
     case INODE_SPECIAL:
-        if (op->inode->special->ops->opendir != NULL)
-            op->inode->special->ops->opendir(op);
+        special = special_of(op, SPECIAL_INODE);
+        if (special->opendir != NULL)
+            special->opendir(op);
         else
             op_reply_errno(op, ENOTDIR);
         break;
@@ -198,7 +204,7 @@ static bool add_dots(struct page *page, off_t offset)
     const struct inode *inode = page->op->inode;
     const struct inode *parent = inode->parent != NULL ? inode->parent : inode;
 
-    for (off_t dot = offset; dot < FIRST_COOKIE; dot++) {
+    for (off_t dot = offset; dot < DOTS; dot++) {
         struct fuse_entry_param entry = {
             .attr = {.st_ino = dot == 0 ? inode->shown_number : parent->shown_number,
                      .st_mode = S_IFDIR},
@@ -208,6 +214,23 @@ static bool add_dots(struct page *page, off_t offset)
             return false;
     }
     return true;
+}
+
+/* What is reached by its path only, unless it is to be shown. */
+static bool add_control(struct page *page, off_t offset)
+{
+    struct inode *inode = page->op->inode;
+    struct fs *fs = page->op->fs;
+
+    if (offset >= FIRST_COOKIE || inode->kind != INODE_BUCKET || !fs->config->show_control)
+        return true;
+    struct inode_target target = {
+        .kind = INODE_SPECIAL, .bucket = inode->bucket, .path = CONTROL_NAME};
+    struct fuse_entry_param entry = {
+        .attr = {.st_ino = inode_shown_number(fs->inodes, inode, CONTROL_NAME, &target),
+                 .st_mode = S_IFDIR},
+    };
+    return add_bare(page, CONTROL_NAME, &entry, FIRST_COOKIE);
 }
 
 static bool add_item(struct page *page, const struct tree_item *item)
@@ -301,7 +324,7 @@ static void read_directory(struct op *op, const struct listing *listing, bool pl
         op_reply_status(op, JSFS_NO_MEMORY);
         return;
     }
-    if (add_dots(&page, offset)) {
+    if (add_dots(&page, offset) && add_control(&page, offset)) {
         if (listing->names != NULL)
             fill_from_names(&page, listing, offset);
         else

@@ -200,8 +200,13 @@ void op_getattr(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *in
     (void)info;
     if (op == NULL)
         return;
-    double timeout = attr_of(op->fs, op->inode, &attr);
-    op_reply_attr(op, &attr, timeout);
+    if (op->inode->special != NULL && op->inode->bucket != NULL &&
+        bucket_is_gone(op->inode->bucket)) {
+        op_reply_errno(op, ESTALE);
+    } else {
+        double timeout = attr_of(op->fs, op->inode, &attr);
+        op_reply_attr(op, &attr, timeout);
+    }
     op_park(op);
 }
 
@@ -247,10 +252,11 @@ void op_readlink(fuse_req_t request, fuse_ino_t number)
 
     if (op == NULL)
         return;
+    const struct special_ops *special = special_of(op, SPECIAL_INODE);
     if (op->inode->kind == INODE_LINK)
         bucket_lookup(op->inode->bucket, op->inode->path, link_found, op);
-    else if (op->inode->special != NULL && op->inode->special->ops->readlink != NULL)
-        op->inode->special->ops->readlink(op);
+    else if (special != NULL && special->readlink != NULL)
+        special->readlink(op);
     else
         op_reply_errno(op, EINVAL);
     op_park(op);

@@ -272,8 +272,9 @@ void op_open(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info)
         return;
     op->info = *info;
     op->child = inode_ref(op->fs->inodes, op->inode);
-    if (op->inode->special != NULL && op->inode->special->ops->open != NULL)
-        op->inode->special->ops->open(op);
+    const struct special_ops *special = special_of(op, SPECIAL_INODE);
+    if (special != NULL && special->open != NULL)
+        special->open(op);
     else if (op->inode->kind != INODE_FILE)
         op_reply_errno(op, EISDIR);
     else if (refused_writing(op))

@@ -6,6 +6,8 @@
 #include "fs/ops.h"
 #include "fs/scratch.h"
 
+#include <errno.h>
+
 void special_init(struct special *special, const struct special_ops *ops)
 {
     special->ops = ops;
@@ -24,7 +26,38 @@ void special_unref(struct special *special)
         special->ops->free(special);
 }
 
-const struct special_ops *special_of(struct op *op, enum special_use use)
+/* For requests that come to a bucket which is gone; what is open is its kind's to end. */
+static void reply_stale(struct op *op)
+{
+    op_reply_errno(op, ESTALE);
+}
+
+static void stale_making(struct op *op, mode_t mode)
+{
+    (void)mode;
+    reply_stale(op);
+}
+
+static void stale_symlink(struct op *op, const char *target)
+{
+    (void)target;
+    reply_stale(op);
+}
+
+static const struct special_ops gone_ops = {
+    .lookup = reply_stale,
+    .create = stale_making,
+    .mknod = stale_making,
+    .symlink = stale_symlink,
+    .mkdir = stale_making,
+    .unlink = reply_stale,
+    .rmdir = reply_stale,
+    .opendir = reply_stale,
+    .readlink = reply_stale,
+    .open = reply_stale,
+};
+
+static const struct special_ops *find_ops(struct op *op, enum special_use use)
 {
     const struct inode *inode = op->inode;
     bool in_bucket = inode->kind == INODE_BUCKET || inode->kind == INODE_DIRECTORY;
@@ -36,6 +69,14 @@ const struct special_ops *special_of(struct op *op, enum special_use use)
     if (inode->special != NULL)
         return inode->special->ops;
     return control_takes(op) ? &control_ops : NULL;
+}
+
+const struct special_ops *special_of(struct op *op, enum special_use use)
+{
+    const struct special_ops *ops = find_ops(op, use);
+    struct bucket *bucket = op->inode->bucket;
+
+    return ops != NULL && bucket != NULL && bucket_is_gone(bucket) ? &gone_ops : ops;
 }
 
 bool special_bind(struct op *op, const char *path, struct special *special)

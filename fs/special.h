@@ -66,7 +66,8 @@ enum special_use {
     SPECIAL_MAKE    /* the same, by mknod or symlink */
 };
 
-/* Who serves this op; NULL: it is about names of a store, or buckets. */
+/* Who serves this op; NULL: it is about names of a store, or buckets. While the bucket is gone it
+ * is a table whose every call answers ESTALE. */
 const struct special_ops *special_of(struct op *op, enum special_use use);
 
 /* Answer with the inode of a special under op->name in op->inode, path in its bucket: LOOKUP and
