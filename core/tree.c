@@ -97,16 +97,6 @@ static void confirm(struct tree *tree, struct node *node, uint64_t sequence)
         tree->list_last = sequence;
 }
 
-/* The directories above a removed name stay, for a user who removes them one by one. */
-static void keep_parent(struct node *node)
-{
-    struct node *parent = node->parent;
-
-    if (parent->parent != NULL && parent->directory->shown == 1 && node_shows(node) &&
-        !node->local_file)
-        parent->local_directory = true;
-}
-
 static void change_entry(struct tree *tree, struct node *node,
                          const struct store_entry *entry, struct packed_meta *meta,
                          bool keep_directory, struct tree_change *change)
@@ -114,7 +104,7 @@ static void change_entry(struct tree *tree, struct node *node,
     bool before = node_shows(node), file_before = node_is_file(node);
 
     if (keep_directory && state_of(entry) == NODE_TOMBSTONE && !node_is_directory(node))
-        keep_parent(node);
+        node_keep_parent(node);
     set_entry(tree, node, entry, meta);
     if (node_is_live(node))
         node->local_file = false;
@@ -162,21 +152,10 @@ enum jsfs_status tree_apply(struct tree *tree, const char *path,
     return JSFS_OK;
 }
 
-/* The node of a name, hidden or not; NULL when nothing is known of it. */
-static struct node *find(struct tree *tree, const char *path)
-{
-    struct node *node = tree->root;
-    struct component component;
-
-    while (node != NULL && component_next(&path, &component))
-        node = node_find(tree, node, &component);
-    return node;
-}
-
 uint64_t tree_sequence(struct tree *tree, const char *path, bool *live)
 {
     SCOPED_LOCK(&tree->lock);
-    const struct node *node = find(tree, path);
+    const struct node *node = node_find_path(tree, path);
 
     if (live != NULL)
         *live = node != NULL && node_is_live(node);
@@ -187,7 +166,7 @@ bool tree_forget(struct tree *tree, const char *path, uint64_t sequence,
                  bool keep_directory)
 {
     SCOPED_LOCK(&tree->lock);
-    struct node *node = find(tree, path);
+    struct node *node = node_find_path(tree, path);
     bool before, file_before;
 
     if (node == NULL || node->state == NODE_BARE || node->sequence > sequence)
@@ -195,7 +174,7 @@ bool tree_forget(struct tree *tree, const char *path, uint64_t sequence,
     before = node_shows(node);
     file_before = node_is_file(node);
     if (keep_directory && !node_is_directory(node))
-        keep_parent(node);
+        node_keep_parent(node);
     node_clear_entry(tree, node);
     node_changed(node, before);
     before = node_is_file(node);

@@ -125,6 +125,19 @@ enum jsfs_status tree_add_local(struct tree *tree, const char *path);
 /* Hide such a file again when it was not committed. */
 void tree_drop_local(struct tree *tree, const char *path);
 
+/* Treat a name as absent while its newest message is the one at `sequence`: it is not looked up
+ * nor listed, and a local file may take its place. Its directories stay as local ones. Whatever
+ * newer message the tree is told of ends this; the same one, told again, does not. For a file
+ * that this mount has renamed away and whose removal is held back. Nobody is notified.
+ *   path      of the name, with @value or without
+ *   returns   false: another message is the newest one, or nothing lives there; nothing changed
+ */
+bool tree_hide(struct tree *tree, const char *path, uint64_t sequence);
+
+/* Show such a name again, in place of a local file that was made there; nothing when it is not
+ * hidden. */
+void tree_unhide(struct tree *tree, const char *path);
+
 /* How many names the server holds by this tree, live ones and tombstones, and how many show. */
 void tree_count(struct tree *tree, uint64_t *known, uint64_t *shown);
 

@@ -137,6 +137,16 @@ struct node *node_find(struct tree *tree, const struct node *parent,
     return NULL;
 }
 
+struct node *node_find_path(struct tree *tree, const char *path)
+{
+    struct node *node = tree->root;
+    struct component component;
+
+    while (node != NULL && component_next(&path, &component))
+        node = node_find(tree, node, &component);
+    return node;
+}
+
 /* Children ---------------------------------------------------------------------------------- */
 
 bool node_make_directory(struct tree *tree, struct node *node)
@@ -323,12 +333,13 @@ void node_clear_entry(struct tree *tree, struct node *node)
         return;
     unlink_entry(tree, node);
     tree->known--;
-    tree->shown -= node_is_live(node);
+    tree->shown -= node_shows_entry(node);
     if (node->has_meta)
         node_release(tree, node->meta);
     node->has_meta = false;
     node->size_bytes = 0;
     node->sequence = 0;
+    node->hidden = false;
     node->state = NODE_BARE;
 }
 
@@ -344,6 +355,15 @@ void node_changed(struct node *node, bool before)
         before = parent_before;
         node = parent;
     }
+}
+
+void node_keep_parent(struct node *node)
+{
+    struct node *parent = node->parent;
+
+    if (parent->parent != NULL && parent->directory->shown == 1 && node_shows(node) &&
+        !node->local_file)
+        parent->local_directory = true;
 }
 
 void node_touch(struct node *directory, int64_t modified_ns)

@@ -53,6 +53,7 @@ struct node {
     bool local_directory : 1;
     bool doubted : 1; /* the last full list did not tell it */
     bool removed : 1; /* only its parent's children still know it */
+    bool hidden : 1;  /* its entry does not show: tree_hide() */
     char name[];
 };
 
@@ -91,6 +92,9 @@ void node_release(struct tree *tree, void *memory);
 struct node *node_find(struct tree *tree, const struct node *parent,
                        const struct component *name);
 
+/* The node of a path, whether it shows or not; NULL when nothing is known of it. */
+struct node *node_find_path(struct tree *tree, const char *path);
+
 /* Give a node the room for children; false without memory. */
 bool node_make_directory(struct tree *tree, struct node *node);
 
@@ -121,9 +125,15 @@ static inline bool node_is_live(const struct node *node)
     return node->state != NODE_BARE && node->state != NODE_TOMBSTONE;
 }
 
+/* Its entry shows as a file or a link. */
+static inline bool node_shows_entry(const struct node *node)
+{
+    return node_is_live(node) && !node->hidden;
+}
+
 static inline bool node_is_file(const struct node *node)
 {
-    return node->local_file || node_is_live(node);
+    return node->local_file || node_shows_entry(node);
 }
 
 static inline bool node_is_directory(const struct node *node)
@@ -139,6 +149,10 @@ static inline bool node_shows(const struct node *node)
 
 /* Tell the parents that node_shows() was `before`. */
 void node_changed(struct node *node, bool before);
+
+/* The name of a node is about to vanish by this mount's doing: the directory that only it kept
+ * stays as a local one. */
+void node_keep_parent(struct node *node);
 
 /* A change at this time [ns] below a directory: for it and all above it. */
 void node_touch(struct node *directory, int64_t modified_ns);

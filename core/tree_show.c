@@ -16,7 +16,7 @@ static int64_t age_limit(const struct tree *tree)
 
 static bool is_fresh_file(const struct node *node, int64_t limit_ns)
 {
-    return node->local_file || (node_is_live(node) && node->modified_ns > limit_ns);
+    return node->local_file || (node_shows_entry(node) && node->modified_ns > limit_ns);
 }
 
 enum jsfs_status node_locate(struct tree *tree, const char *path, struct node **out,
@@ -41,14 +41,14 @@ enum jsfs_status node_locate(struct tree *tree, const char *path, struct node **
 
 static void describe_file(const struct node *node, struct tree_attr *out)
 {
-    bool live = node_is_live(node);
+    bool shows = node_shows_entry(node);
 
-    out->type = node->state == NODE_LINK ? TREE_LINK : TREE_FILE;
-    out->corrupt = node->state == NODE_CORRUPT;
+    out->type = shows && node->state == NODE_LINK ? TREE_LINK : TREE_FILE;
+    out->corrupt = shows && node->state == NODE_CORRUPT;
     out->local = node->local_file;
-    out->sequence = live ? node->sequence : 0;
+    out->sequence = shows ? node->sequence : 0;
     out->modified_ns = node->modified_ns;
-    if (live)
+    if (shows)
         out->size_bytes = node->has_meta ? meta_size(node->meta) : node->size_bytes;
 }
 
@@ -72,7 +72,7 @@ enum jsfs_status tree_lookup(struct tree *tree, const char *path, struct tree_at
         describe_directory(node, &attr);
     } else if (is_fresh_file(node, age_limit(tree))) {
         describe_file(node, &attr);
-        if (node->has_meta)
+        if (node->has_meta && node_shows_entry(node))
             status = meta_unpack(node->meta, path, &attr.meta);
     } else {
         status = JSFS_NOT_FOUND;

@@ -41,7 +41,7 @@ static bool remove_entry(struct tree *tree, struct node *node, struct removal *r
 {
     bool before = node_shows(node);
 
-    if (node_is_live(node) && !note_path(&removal->paths, node))
+    if (node_shows_entry(node) && !note_path(&removal->paths, node))
         return false;
     node_clear_entry(tree, node);
     node_changed(node, before);

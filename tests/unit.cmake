@@ -28,6 +28,7 @@ endfunction()
 jsfs_unit_tests(jsfs_core
     base64
     bucket
+    bucket_put
     bucket_threads
     bucket_watch
     bucket_write
@@ -66,6 +67,7 @@ jsfs_unit_tests(jsfs_core
     store
     stream_config
     tree
+    tree_hidden
     tree_memory
     tree_model
     tree_scale
