@@ -24,6 +24,12 @@ struct special_ops {
     void (*mkdir)(struct op *op, mode_t mode);
     void (*unlink)(struct op *op);
     void (*rmdir)(struct op *op);
+    /* For the name op->other_name in the directory op->other, over which a scratch file is
+     * renamed, as editors save: take over its whole content. data is borrowed for the call. Ends
+     * in op->resume(op, status), which the caller has set, once, from any thread; JSFS_OK: the
+     * name has the content, the scratch file may go; else the name is unchanged and the scratch
+     * file is to stay. NULL: EPERM. */
+    void (*replace)(struct op *op, const char *data, size_t size);
 
     /* For an inode whose special has these ops: op->inode. */
     void (*opendir)(struct op *op); /* ends in dir_open_names() or an error; NULL: ENOTDIR */
