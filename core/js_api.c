@@ -39,11 +39,17 @@ static void cleanup_message(natsMsg **message)
     natsMsg_Destroy(*message);
 }
 
-/* "$JS.API.<verb>.<stream>" */
+/* "<api>.<verb>.<stream>"; api "": our own. */
+static const char *subject_at(char out[SUBJECT_MAX], const char *api, const char *verb,
+                              const char *stream)
+{
+    snprintf(out, SUBJECT_MAX, "%s.%s.%s", api[0] != '\0' ? api : "$JS.API", verb, stream);
+    return out;
+}
+
 static const char *subject_of(char out[SUBJECT_MAX], const char *verb, const char *stream)
 {
-    snprintf(out, SUBJECT_MAX, "$JS.API.%s.%s", verb, stream);
-    return out;
+    return subject_at(out, "", verb, stream);
 }
 
 /* Ask and wait. reply is for natsMsg_Destroy(). */
@@ -152,8 +158,14 @@ static void answer_info(void *arg, enum jsfs_status status, natsMsg *reply)
 void js_api_stream_info_async(struct connection *connection, const char *stream,
                               store_info_done *done, void *arg)
 {
+    js_api_origin_info(connection, "", stream, done, arg);
+}
+
+void js_api_origin_info(struct connection *connection, const char *api, const char *stream,
+                        store_info_done *done, void *arg)
+{
     char subject[SUBJECT_MAX];
-    struct request request = {.subject = subject_of(subject, "STREAM.INFO", stream),
+    struct request request = {.subject = subject_at(subject, api, "STREAM.INFO", stream),
                               .resend = true};
     struct pending wanted = {.done.info = done, .arg = arg};
 
@@ -329,12 +341,12 @@ static void answer_message(void *arg, enum jsfs_status status, natsMsg *reply)
     js_stored_message_clear(&message);
 }
 
-static void get_message(struct connection *connection, const char *stream,
+static void get_message(struct connection *connection, const char *api, const char *stream,
                         const char *body, js_api_message_done *done, void *arg)
 {
     char subject[SUBJECT_MAX];
     struct pending wanted = {.done.message = done, .arg = arg};
-    struct request request = {.subject = subject_of(subject, "STREAM.MSG.GET", stream),
+    struct request request = {.subject = subject_at(subject, api, "STREAM.MSG.GET", stream),
                               .data = body,
                               .size = strlen(body),
                               .resend = true};
@@ -346,11 +358,17 @@ static void get_message(struct connection *connection, const char *stream,
 void js_api_message_last(struct connection *connection, const char *stream,
                          const char *subject, js_api_message_done *done, void *arg)
 {
+    js_api_origin_last(connection, "", stream, subject, done, arg);
+}
+
+void js_api_origin_last(struct connection *connection, const char *api, const char *stream,
+                        const char *subject, js_api_message_done *done, void *arg)
+{
     CLEANUP(cleanup_free) char *body = NULL;
     enum jsfs_status status = make_body("last_by_subj", subject, &body);
 
     if (status == JSFS_OK)
-        get_message(connection, stream, body, done, arg);
+        get_message(connection, api, stream, body, done, arg);
     else
         done(arg, status, NULL);
 }
@@ -358,10 +376,16 @@ void js_api_message_last(struct connection *connection, const char *stream,
 void js_api_message_at(struct connection *connection, const char *stream,
                        uint64_t sequence, js_api_message_done *done, void *arg)
 {
+    js_api_origin_at(connection, "", stream, sequence, done, arg);
+}
+
+void js_api_origin_at(struct connection *connection, const char *api, const char *stream,
+                      uint64_t sequence, js_api_message_done *done, void *arg)
+{
     char body[64];
 
     snprintf(body, sizeof(body), "{\"seq\":%" PRIu64 "}", sequence);
-    get_message(connection, stream, body, done, arg);
+    get_message(connection, api, stream, body, done, arg);
 }
 
 enum jsfs_status js_api_consumer_create(struct connection *connection, const char *stream,

@@ -48,6 +48,15 @@ void js_api_message_last(struct connection *connection, const char *stream,
 void js_api_message_at(struct connection *connection, const char *stream, uint64_t sequence,
                        js_api_message_done *done, void *arg);
 
+/* The same questions about the origin of a mirror, which another domain or account may have.
+ *   api   the prefix of its API, without a dot at the end; "": ours */
+void js_api_origin_last(struct connection *connection, const char *api, const char *stream,
+                        const char *subject, js_api_message_done *done, void *arg);
+void js_api_origin_at(struct connection *connection, const char *api, const char *stream,
+                      uint64_t sequence, js_api_message_done *done, void *arg);
+void js_api_origin_info(struct connection *connection, const char *api, const char *stream,
+                        store_info_done *done, void *arg);
+
 /* Create a consumer from a body of stream_config_consumer(); *pending: num_pending. */
 enum jsfs_status js_api_consumer_create(struct connection *connection, const char *stream,
                                         const char *name, const char *filter, const char *config,

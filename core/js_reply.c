@@ -7,6 +7,7 @@
 #include "core/cleanup.h"
 #include <jansson.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #define CODE_UNKNOWN 500 /* for an error without a code: still an error */
@@ -157,6 +158,41 @@ enum jsfs_status js_reply_error(const char *json, size_t size, struct js_error *
     return reply != NULL ? JSFS_OK : JSFS_FAILED;
 }
 
+/* A longer prefix than fits is none: then the origin is asked under our own, and not found. */
+static void read_mirror(const json_t *mirror, struct js_stream_info *out)
+{
+    const json_t *external = json_object_get(mirror, "external");
+    const char *api = json_string_value(json_object_get(external, "api"));
+
+    get_name(mirror, "name", out->mirror);
+    if (api != NULL && strlen(api) < sizeof(out->mirror_api))
+        snprintf(out->mirror_api, sizeof(out->mirror_api), "%s", api);
+}
+
+static bool has_transform(const json_t *source)
+{
+    return json_array_size(json_object_get(source, "subject_transforms")) > 0 ||
+           json_string_length(json_object_get(source, "subject_transform_dest")) > 0;
+}
+
+static void read_sources(const json_t *sources, struct js_stream_info *out)
+{
+    size_t used = 0, i;
+    const json_t *source;
+    char name[256];
+
+    json_array_foreach(sources, i, source)
+    {
+        if (has_transform(source) || !get_name(source, "name", name))
+            continue;
+        size_t size = strlen(name) + 1;
+        if (size > sizeof(out->sources) - 1 - used)
+            continue;
+        memcpy(out->sources + used, name, size);
+        used += size;
+    }
+}
+
 static void read_stream_config(const json_t *config, struct js_stream_info *out)
 {
     const char *storage = json_string_value(json_object_get(config, "storage"));
@@ -174,7 +210,9 @@ static void read_stream_config(const json_t *config, struct js_stream_info *out)
     out->allow_atomic = get_bool(config, "allow_atomic");
     out->allow_message_ttl = get_bool(config, "allow_msg_ttl");
     out->memory_storage = storage != NULL && strcmp(storage, "memory") == 0;
-    get_name(json_object_get(config, "mirror"), "name", out->mirror);
+    out->has_subjects = json_array_size(json_object_get(config, "subjects")) > 0;
+    read_mirror(json_object_get(config, "mirror"), out);
+    read_sources(json_object_get(config, "sources"), out);
 }
 
 static void read_stream_state(const json_t *state, struct js_stream_info *out)

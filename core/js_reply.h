@@ -37,6 +37,8 @@ enum jsfs_status js_reply_pub_ack(const char *json, size_t size, struct js_pub_a
 /* Only whether a reply is an error: out->code and out->err_code. */
 enum jsfs_status js_reply_error(const char *json, size_t size, struct js_error *out);
 
+#define JS_SOURCES_SIZE 512 /* [bytes] */
+
 struct js_stream_info {
     uint64_t messages, bytes, first_sequence, last_sequence;
     uint64_t subjects;             /* num_subjects; 0 when the server does not say */
@@ -49,6 +51,13 @@ struct js_stream_info {
     bool allow_message_ttl, memory_storage;
     char name[256];
     char mirror[256];              /* the origin stream's name; "" when this is no mirror */
+    char mirror_api[128];          /* the API prefix of its domain or account, without a dot at
+                                      the end; "" when it is ours */
+    bool has_subjects;             /* something can be published into it */
+    /* What the streams that this one copies from without a transform are called: their messages
+     * keep their subjects. NUL behind each, an empty name ends them; those that do not fit are
+     * left out. */
+    char sources[JS_SOURCES_SIZE];
     int64_t created_ns;            /* [ns since 1970]; 0 when it cannot be read */
 };
 

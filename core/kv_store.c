@@ -8,6 +8,7 @@
 #include "core/direct_get.h"
 #include "core/header_block.h"
 #include "core/js_api.h"
+#include "core/kv_sources.h"
 #include "core/name_codec.h"
 #include "core/publication.h"
 #include "core/store_core.h"
@@ -27,6 +28,8 @@ struct get_op {
     char *name;
     char *subject;
     uint64_t revision; /* of value_get */
+    bool foreign;      /* a lookup under the subject of a source: no write of ours is there */
+    bool at_origin;    /* a mirror's origin has been asked */
 };
 
 struct put {
@@ -40,14 +43,13 @@ struct put {
  *   JSFS_BAD_NAME       no subject: publishing it would break the protocol
  *   JSFS_NAME_TOO_LONG  the server would hang up
  */
-static enum jsfs_status subject_of(const struct store_core *core, const char *name,
-                                   char **subject)
+static enum jsfs_status subject_of(const char *prefix, const char *name, char **subject)
 {
     if (!name_is_legal_key(name, strlen(name)))
         return JSFS_BAD_NAME;
-    if (strlen(core->prefix) + strlen(name) > STORE_CORE_SUBJECT_MAX)
+    if (strlen(prefix) + strlen(name) > STORE_CORE_SUBJECT_MAX)
         return JSFS_NAME_TOO_LONG;
-    return asprintf(subject, "%s%s", core->prefix, name) < 0 ? JSFS_NO_MEMORY : JSFS_OK;
+    return asprintf(subject, "%s%s", prefix, name) < 0 ? JSFS_NO_MEMORY : JSFS_OK;
 }
 
 /* What the headers say; the size of the data says nothing (reference nats.md §1.5). */
@@ -125,7 +127,7 @@ static void destroy_get(struct store_op *op)
 static void finish_entry(struct get_op *get, enum jsfs_status status,
                          const struct store_entry *entry)
 {
-    if (status == JSFS_OK)
+    if (status == JSFS_OK && !get->foreign)
         own_writes_seen(&get->op.core->own_writes, get->name, entry->sequence);
     if (store_op_claim(&get->op))
         get->entry_done(get->arg, status, status == JSFS_OK ? entry : NULL);
@@ -138,6 +140,21 @@ static void finish_value(struct get_op *get, enum jsfs_status status, struct byt
         get->bytes_done(get->arg, status, status == JSFS_OK ? bytes : NULL,
                         status == JSFS_OK ? get->revision : 0);
     store_op_release(&get->op);
+}
+
+/* The least sequence that an answer must have to be no older than our own last write. */
+static uint64_t own_sequence(struct store_core *core, const struct get_op *get)
+{
+    return get->foreign ? 0 : own_writes_sequence(&core->own_writes, get->name);
+}
+
+/* A mirror lags behind what we wrote to its origin. */
+static bool must_ask_origin(struct store_core *core, const struct get_op *get,
+                            enum jsfs_status status, uint64_t sequence)
+{
+    uint64_t own = core->mirror && !get->at_origin ? own_sequence(core, get) : 0;
+
+    return own > 0 && (status == JSFS_NOT_FOUND || (status == JSFS_OK && sequence < own));
 }
 
 static void got_leader_entry(void *arg, enum jsfs_status status,
@@ -153,10 +170,16 @@ static void got_leader_entry(void *arg, enum jsfs_status status,
     if (status == JSFS_OK)
         entry = entry_of(stored_state(message), message->sequence, message->time_ns,
                          message->size, header_of(message, "Nats-Msg-Id", id));
-    if (status ==
-        JSFS_NOT_FOUND) /* the leader knows: what we wrote was purged or expired */
-        own_writes_seen(&core->own_writes, get->name, UINT64_MAX);
-    finish_entry(get, status, &entry);
+    if (must_ask_origin(core, get, status, entry.sequence)) {
+        get->at_origin = true;
+        js_api_origin_last(core->connection, core->origin_api, core->origin, get->subject,
+                           got_leader_entry, get);
+    } else {
+        /* the leader knows: what we wrote was purged or expired */
+        if (status == JSFS_NOT_FOUND && !get->foreign)
+            own_writes_seen(&core->own_writes, get->name, UINT64_MAX);
+        finish_entry(get, status, &entry);
+    }
     store_op_leave(core);
 }
 
@@ -170,7 +193,7 @@ static void got_entry(void *arg, enum jsfs_status status,
 
     if (core == NULL)
         return;
-    uint64_t own = own_writes_sequence(&core->own_writes, get->name);
+    uint64_t own = own_sequence(core, get);
     bool ask_leader = status == JSFS_UNAVAILABLE || status == JSFS_TIMEOUT ||
                       (status == JSFS_NOT_FOUND && own > 0) ||
                       (status == JSFS_OK && message->sequence < own);
@@ -186,6 +209,15 @@ static void got_entry(void *arg, enum jsfs_status status,
     store_op_leave(core);
 }
 
+/* Is a message one of this key? A source's has another subject. */
+static bool is_of(const struct store_core *core, const struct get_op *get,
+                  const char *subject)
+{
+    const char *name = kv_sources_name(core, subject);
+
+    return name != NULL && strcmp(name, get->name) == 0;
+}
+
 static void got_leader_value(void *arg, enum jsfs_status status,
                              const struct js_stored_message *message)
 {
@@ -195,8 +227,14 @@ static void got_leader_value(void *arg, enum jsfs_status status,
 
     if (core == NULL)
         return;
-    if (status == JSFS_NOT_FOUND ||
-        (status == JSFS_OK && strcmp(message->subject, get->subject) != 0)) {
+    if (status == JSFS_NOT_FOUND && core->mirror && !get->at_origin) {
+        get->at_origin = true; /* a write of ours that the mirror has not copied yet */
+        js_api_origin_at(core->connection, core->origin_api, core->origin, get->revision,
+                         got_leader_value, get);
+        store_op_leave(core);
+        return;
+    }
+    if (status == JSFS_NOT_FOUND || (status == JSFS_OK && !is_of(core, get, message->subject))) {
         status = JSFS_STALE;
     } else if (status == JSFS_OK) {
         bytes = bytes_copy(message->data, message->size);
@@ -217,16 +255,16 @@ static void got_value(void *arg, enum jsfs_status status,
     if (status == JSFS_NOT_FOUND || status == JSFS_UNAVAILABLE || status == JSFS_TIMEOUT)
         js_api_message_at(core->connection, core->stream, get->revision, got_leader_value,
                           get);
-    else if (status == JSFS_OK && strcmp(message->subject, get->subject) != 0)
+    else if (status == JSFS_OK && !is_of(core, get, message->subject))
         finish_value(get, JSFS_STALE, NULL);
     else
         finish_value(get, status, status == JSFS_OK ? message->bytes : NULL);
     store_op_leave(core);
 }
 
-/* Open a get; on failure it has ended and NULL is returned. */
-static struct get_op *start_get(struct store_core *core, const char *name,
-                                const struct get_op *values)
+/* Open a get under a prefix; on failure it has ended and NULL is returned. */
+static struct get_op *start_get(struct store_core *core, const char *prefix,
+                                const char *name, const struct get_op *values)
 {
     struct get_op *get = calloc(1, sizeof(*get));
     enum jsfs_status status = JSFS_NO_MEMORY;
@@ -236,7 +274,7 @@ static struct get_op *start_get(struct store_core *core, const char *name,
         get->op = (struct store_op){.end = end_get, .destroy = destroy_get};
         get->name = strdup(name);
         if (get->name != NULL)
-            status = subject_of(core, name, &get->subject);
+            status = subject_of(prefix, name, &get->subject);
     }
     if (status == JSFS_OK)
         return store_op_start(core, &get->op) ? get : NULL;
@@ -251,12 +289,13 @@ static struct get_op *start_get(struct store_core *core, const char *name,
     return NULL;
 }
 
-static void lookup(struct store *store, const char *name, bool leader,
-                   store_entry_done *done, void *arg)
+void kv_store_lookup_under(struct store_core *core, const char *prefix, const char *name,
+                           bool leader, store_entry_done *done, void *arg)
 {
-    struct store_core *core = (struct store_core *)store;
+    bool foreign = strcmp(prefix, core->prefix) != 0;
     struct get_op *get =
-        start_get(core, name, &(struct get_op){.entry_done = done, .arg = arg});
+        start_get(core, prefix, name,
+                  &(struct get_op){.entry_done = done, .arg = arg, .foreign = foreign});
 
     if (get == NULL)
         return;
@@ -269,12 +308,23 @@ static void lookup(struct store *store, const char *name, bool leader,
     store_op_leave(core);
 }
 
+static void lookup(struct store *store, const char *name, bool leader,
+                   store_entry_done *done, void *arg)
+{
+    struct store_core *core = (struct store_core *)store;
+
+    if (core->sources[0] != '\0')
+        kv_sources_lookup(core, name, leader, done, arg);
+    else
+        kv_store_lookup_under(core, core->prefix, name, leader, done, arg);
+}
+
 static void value_get(struct store *store, const char *name, uint64_t revision,
                       store_bytes_done *done, void *arg)
 {
     struct store_core *core = (struct store_core *)store;
     struct get_op *get =
-        start_get(core, name,
+        start_get(core, core->prefix, name,
                   &(struct get_op){.bytes_done = done, .arg = arg, .revision = revision});
 
     if (get == NULL)
@@ -300,24 +350,35 @@ static void stored(void *arg, enum jsfs_status status, uint64_t sequence)
     free(put);
 }
 
-static void publish(struct store *store, const char *name, const struct publication *p,
-                    store_write_done *done, void *arg)
+void kv_store_publish(struct store_core *core, const char *name,
+                      const struct publication *p, store_write_done *done, void *arg)
 {
     CLEANUP(cleanup_free) char *subject = NULL;
     size_t size = strlen(name) + 1;
     struct publication publication = *p;
-    enum jsfs_status status = subject_of((struct store_core *)store, name, &subject);
+    enum jsfs_status status = subject_of(core->prefix, name, &subject);
     struct put *put = status == JSFS_OK ? malloc(sizeof(*put) + size) : NULL;
 
     if (put == NULL) {
         done(arg, status != JSFS_OK ? status : JSFS_NO_MEMORY, 0);
         return;
     }
-    *put = (struct put){(struct store_core *)store, done, arg};
+    *put = (struct put){core, done, arg};
     memcpy(put->name, name, size);
     publication.subject = subject;
     publication.is_live = is_live;
-    publication_start(put->core, &publication, stored, put);
+    publication_start(core, &publication, stored, put);
+}
+
+static void write_key(struct store *store, const char *name, const struct publication *p,
+                      store_write_done *done, void *arg)
+{
+    struct store_core *core = (struct store_core *)store;
+
+    if (core->sources[0] == '\0' || core->read_only || p->write.expect == STORE_EXPECT_ANY)
+        kv_store_publish(core, name, p, done, arg);
+    else
+        kv_sources_publish(core, name, p, done, arg);
 }
 
 static void value_put(struct store *store, const char *name, struct bytes *value,
@@ -325,7 +386,7 @@ static void value_put(struct store *store, const char *name, struct bytes *value
 {
     struct publication p = {.data = value, .write = *write};
 
-    publish(store, name, &p, done, arg);
+    write_key(store, name, &p, done, arg);
 }
 
 static void remove_key(struct store *store, const char *name,
@@ -334,7 +395,7 @@ static void remove_key(struct store *store, const char *name,
     struct publication p = {
         .header_name = "KV-Operation", .header_value = "DEL", .write = *write};
 
-    publish(store, name, &p, done, arg);
+    write_key(store, name, &p, done, arg);
 }
 
 static size_t message_max(struct store *store)
@@ -348,11 +409,10 @@ static size_t message_max(struct store *store)
 
 static void take_message(struct store_core *core, const struct watcher_message *message)
 {
-    size_t prefix_size = strlen(core->prefix);
+    const char *name = kv_sources_name(core, message->subject);
 
-    if (strncmp(message->subject, core->prefix, prefix_size) != 0)
+    if (name == NULL)
         return;
-    const char *name = message->subject + prefix_size;
     struct store_entry entry =
         entry_of(state_of(message->operation, message->marker), message->sequence,
                  message->time_ns, message->stored_bytes, message->message_id);
@@ -365,7 +425,7 @@ static void watch(struct store *store, const struct store_watch_events *events, 
     struct store_core *core = (struct store_core *)store;
     char filter[sizeof(core->prefix) + 1];
 
-    snprintf(filter, sizeof(filter), "%s>", core->prefix);
+    snprintf(filter, sizeof(filter), "%s>", core->sources[0] == '\0' ? core->prefix : "");
     store_core_watch(core, filter, true, events, arg);
 }
 
@@ -406,6 +466,7 @@ struct store *kv_store_open(struct connection *connection,
         return NULL;
     store_core_init(core, connection, info, "KV_", "$KV.");
     core->store.ops = &kv_ops;
+    core->read_only = !core->mirror && !info->has_subjects;
     core->message = take_message;
     core->destroy = destroy;
     return &core->store;

@@ -357,7 +357,7 @@ void object_chunks_purge(struct store *store, const char *nuid, store_done *done
     struct purge *purge = NULL;
 
     if (status == JSFS_OK && core->read_only)
-        status = JSFS_NOT_ALLOWED;
+        status = JSFS_READ_ONLY;
     if (status == JSFS_OK && (purge = malloc(sizeof(*purge))) == NULL)
         status = JSFS_NO_MEMORY;
     if (status != JSFS_OK) {

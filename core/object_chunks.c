@@ -256,7 +256,7 @@ void object_chunk_put(struct store *store, const char *nuid, struct bytes *chunk
     struct chunk_put *put = NULL;
 
     if (status == JSFS_OK && core->read_only)
-        status = JSFS_NOT_ALLOWED;
+        status = JSFS_READ_ONLY;
     if (status == JSFS_OK && chunk->size > store_core_message_max(core))
         status = JSFS_TOO_LARGE;
     if (status == JSFS_OK && (put = malloc(sizeof(*put))) == NULL)

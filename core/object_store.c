@@ -316,7 +316,7 @@ struct store *object_store_open(struct connection *connection,
     snprintf(store->bucket, sizeof(store->bucket), "%.*s",
              (int)(strlen(core->prefix) - strlen("$O..")), core->prefix + strlen("$O."));
     core->store.ops = &object_ops;
-    core->one_each = true; /* metas roll up; a few older ones do not hurt */
+    core->rolls_up = true; /* metas do; a few older ones do not hurt */
     core->message = take_message;
     core->begin = begin_list;
     core->destroy = destroy;

@@ -17,6 +17,7 @@ enum { MOST_ROUNDS = 8, NUMBER_SIZE = 24 };
 struct publish_op {
     struct store_op op;
     struct publication p; /* subject and data are our own */
+    char *sent_subject;   /* p.subject behind the prefix of the origin's API, if it has one */
     store_write_done *done;
     void *arg;
     char message_id[STORE_MESSAGE_ID_SIZE];
@@ -39,6 +40,7 @@ static void destroy_publish(struct store_op *op)
 
     bytes_unref(publish->p.data);
     free((char *)publish->p.subject);
+    free(publish->sent_subject);
     free(publish);
 }
 
@@ -92,7 +94,7 @@ static void send_it(struct store_core *core, struct publish_op *publish)
 
     list_headers(publish, expected, headers);
     struct request request = {
-        .subject = publish->p.subject,
+        .subject = publish->sent_subject,
         .headers = headers,
         .data = data != NULL ? data->data : NULL,
         .size = data != NULL ? data->size : 0,
@@ -173,7 +175,7 @@ static void got_last(void *arg, enum jsfs_status status,
     store_op_leave(core);
 }
 
-/* Nobody took the publish: is it that the stream is gone? */
+/* Nobody took the publish: is it that the stream is gone? A mirror outlives its origin. */
 static void got_info(void *arg, enum jsfs_status status,
                      const struct js_stream_info *info)
 {
@@ -183,7 +185,11 @@ static void got_info(void *arg, enum jsfs_status status,
     (void)info;
     if (core == NULL)
         return;
-    finish(publish, status == JSFS_NOT_FOUND ? JSFS_NOT_FOUND : publish->outcome, 0);
+    if (status != JSFS_NOT_FOUND)
+        status = publish->outcome;
+    else if (core->mirror)
+        status = JSFS_READ_ONLY;
+    finish(publish, status, 0);
     store_op_leave(core);
 }
 
@@ -200,8 +206,8 @@ enum jsfs_status publication_acked(struct store_core *core, enum jsfs_status sta
         status = status_fold_js(&ack.error);
     if (status != JSFS_OK)
         return status;
-    if (strcmp(ack.stream, core->stream) != 0) {
-        jsfs_debug("publish stored elsewhere stream=%s by=%s", core->stream, ack.stream);
+    if (strcmp(ack.stream, core->origin) != 0) {
+        jsfs_debug("publish stored elsewhere stream=%s by=%s", core->origin, ack.stream);
         return JSFS_FAILED;
     }
     *sequence = ack.sequence;
@@ -220,10 +226,11 @@ static void got_ack(void *arg, enum jsfs_status status, natsMsg *reply)
     }
     publish->outcome = status = publication_acked(core, status, reply, &sequence);
     if (status == JSFS_TIMEOUT || status == JSFS_CONFLICT)
-        js_api_message_last(core->connection, core->stream, publish->p.subject, got_last,
-                            publish);
+        js_api_origin_last(core->connection, core->origin_api, core->origin,
+                           publish->p.subject, got_last, publish);
     else if (status == JSFS_UNAVAILABLE && connection_is_up(core->connection))
-        js_api_stream_info_async(core->connection, core->stream, got_info, publish);
+        js_api_origin_info(core->connection, core->origin_api, core->origin, got_info,
+                           publish);
     else
         finish(publish, status, sequence);
     store_op_leave(core);
@@ -231,22 +238,27 @@ static void got_ack(void *arg, enum jsfs_status status, natsMsg *reply)
 
 /* --- start ------------------------------------------------------------------------------------ */
 
+/* JSFS_NO_MEMORY: the caller destroys what there is. */
+static enum jsfs_status copy_subject(struct store_core *core, const char *subject,
+                                     struct publish_op *publish)
+{
+    const char *api = core->origin_api;
+
+    publish->p.subject = strdup(subject);
+    if (asprintf(&publish->sent_subject, "%s%s%s", api, api[0] != '\0' ? "." : "", subject) <
+        0)
+        publish->sent_subject = NULL; /* asprintf leaves it undefined */
+    return publish->p.subject != NULL && publish->sent_subject != NULL ? JSFS_OK
+                                                                       : JSFS_NO_MEMORY;
+}
+
 void publication_start(struct store_core *core, const struct publication *p,
                        store_write_done *done, void *arg)
 {
-    struct publish_op *publish = NULL;
-    char *subject = NULL;
+    struct publish_op *publish = core->read_only ? NULL : calloc(1, sizeof(*publish));
 
-    if (core->read_only) {
-        done(arg, JSFS_NOT_ALLOWED, 0);
-        return;
-    }
-    publish = calloc(1, sizeof(*publish));
-    subject = strdup(p->subject);
-    if (publish == NULL || subject == NULL) {
-        free(publish);
-        free(subject);
-        done(arg, JSFS_NO_MEMORY, 0);
+    if (publish == NULL) {
+        done(arg, core->read_only ? JSFS_READ_ONLY : JSFS_NO_MEMORY, 0);
         return;
     }
     *publish = (struct publish_op){
@@ -256,10 +268,14 @@ void publication_start(struct store_core *core, const struct publication *p,
         .arg = arg,
         .expected = p->write.expect == STORE_EXPECT_AT ? p->write.sequence : 0
     };
-    publish->p.subject = subject;
     if (p->data != NULL)
         bytes_ref(p->data);
     store_message_id(p->write.token, publish->message_id);
+    if (copy_subject(core, p->subject, publish) != JSFS_OK) {
+        destroy_publish(&publish->op);
+        done(arg, JSFS_NO_MEMORY, 0);
+        return;
+    }
     if (!store_op_start(core, &publish->op))
         return;
     send_it(core, publish);

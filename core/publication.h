@@ -32,7 +32,9 @@ struct publication {
  *   JSFS_CONFLICT    EXPECT_AT: another sequence; ABSENT: lost every one of several rounds
  *   JSFS_TOO_LARGE   above message_max, before anything is sent
  *   JSFS_NOT_FOUND   the stream does not exist any more
- *   JSFS_NOT_ALLOWED   a mirror takes no writes
+ *   JSFS_READ_ONLY   nothing can be published into the stream: it only copies others
+ * A mirror's writes go to its origin, which acknowledges them and is asked in doubt; the mirror
+ * shows them when it has copied them, under the same sequence.
  * Everything in p is copied or referenced.   Blocks: no.   Threads: any.
  */
 void publication_start(struct store_core *core, const struct publication *p,

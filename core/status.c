@@ -16,6 +16,7 @@ const char *jsfs_status_text(enum jsfs_status status)
     case JSFS_NO_SPACE: return "no space";
     case JSFS_QUOTA: return "quota";
     case JSFS_SEALED: return "sealed";
+    case JSFS_READ_ONLY: return "read-only";
     case JSFS_DENIED: return "denied";
     case JSFS_NOT_ALLOWED: return "not allowed";
     case JSFS_TIMEOUT: return "timeout";

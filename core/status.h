@@ -16,6 +16,7 @@ enum jsfs_status {
     JSFS_NO_SPACE,    /* the stream, account or server is full */
     JSFS_QUOTA,       /* an account limit */
     JSFS_SEALED,      /* a sealed stream takes no change */
+    JSFS_READ_ONLY,   /* no subject leads into the stream: it only copies others */
     JSFS_DENIED,      /* permissions, on the server */
     JSFS_NOT_ALLOWED, /* the stream's configuration forbids it */
     JSFS_TIMEOUT,     /* no answer in time: a write may have happened */

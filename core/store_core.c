@@ -14,21 +14,31 @@ void store_core_init(struct store_core *core, struct connection *connection,
                      const struct js_stream_info *info, const char *kind_prefix,
                      const char *subject_prefix)
 {
-    const char *origin = info->mirror[0] != '\0' ? info->mirror : info->name;
+    bool mirror = info->mirror[0] != '\0';
+    const char *origin = mirror ? info->mirror : info->name;
 
+    snprintf(core->origin, sizeof(core->origin), "%s", origin);
     if (strncmp(origin, kind_prefix, strlen(kind_prefix)) == 0)
         origin += strlen(kind_prefix);
     core->connection = connection;
     snprintf(core->stream, sizeof(core->stream), "%s", info->name);
     snprintf(core->prefix, sizeof(core->prefix), "%s%s.", subject_prefix, origin);
-    core->read_only = info->mirror[0] != '\0';
-    core->allow_direct = info->allow_direct;
-    core->one_each = info->max_messages_per_subject == 1;
-    atomic_init(&core->max_message_bytes, info->max_message_bytes);
+    memcpy(core->origin_api, info->mirror_api, sizeof(core->origin_api));
+    memcpy(core->sources, info->sources, sizeof(core->sources));
+    core->mirror = mirror;
+    core->read_only = mirror || !info->has_subjects;
+    store_core_take_info(core, info);
     own_writes_init(&core->own_writes);
     pthread_mutex_init(&core->lock, NULL);
     pthread_cond_init(&core->quiet, NULL);
     core->references = 1;
+}
+
+void store_core_take_info(struct store_core *core, const struct js_stream_info *info)
+{
+    atomic_store(&core->allow_direct, info->allow_direct);
+    atomic_store(&core->one_each, info->max_messages_per_subject == 1);
+    atomic_store(&core->max_message_bytes, info->max_message_bytes);
 }
 
 /* Give back a reference; frees with the last one. Called without the lock. */
@@ -215,7 +225,8 @@ void store_core_watch(struct store_core *core, const char *filter, bool headers_
 {
     static const struct watcher_events passing = {pass_begin, pass_message, pass_live,
                                                   pass_lost,  pass_failed,  pass_gone};
-    struct watcher_options options = {core->stream, filter, headers_only, core->one_each};
+    struct watcher_options options = {core->stream, filter, headers_only,
+                                      core->rolls_up || core->one_each};
     struct watcher *watcher = NULL;
 
     core->events = *events;
@@ -278,7 +289,7 @@ static void got_info(void *arg, enum jsfs_status status,
     if (core == NULL)
         return;
     if (status == JSFS_OK)
-        atomic_store(&core->max_message_bytes, stream->max_message_bytes);
+        store_core_take_info(core, stream);
     if (store_op_claim(&info->op))
         info->done(info->arg, status, status == JSFS_OK ? stream : NULL);
     store_op_release(&info->op);

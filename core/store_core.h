@@ -29,9 +29,14 @@ struct store_core {
     struct connection *connection;
     char stream[256];
     char prefix[272]; /* of the names' subjects, with the last '.' */
-    bool read_only;   /* a mirror */
-    bool allow_direct;
-    bool one_each;                         /* the stream keeps one message a subject */
+    char origin[256]; /* the stream that writes are stored in: a mirror's origin, else our own */
+    char origin_api[128];          /* where the origin is asked; "": our own API */
+    char sources[JS_SOURCES_SIZE]; /* see js_reply.h */
+    bool mirror;
+    bool rolls_up;               /* a name has one message, whatever the stream keeps */
+    bool read_only;              /* nothing can be published into it */
+    atomic_bool allow_direct;    /* as the stream's description said last: */
+    atomic_bool one_each;        /* the stream keeps one message a subject */
     atomic_int_fast64_t max_message_bytes; /* the stream's limit; -1: none */
     struct own_writes own_writes;
     void (*destroy)(struct store_core *core); /* frees the store */
@@ -70,6 +75,9 @@ struct store_op {
 void store_core_init(struct store_core *core, struct connection *connection,
                      const struct js_stream_info *info, const char *kind_prefix,
                      const char *subject_prefix);
+
+/* What a newer description of the stream changes: limits, direct gets.   Threads: any. */
+void store_core_take_info(struct store_core *core, const struct js_stream_info *info);
 
 /* Stop the watch, end what is open, give back the owner's reference: the last operation to be
  * answered frees the store. Blocks until nobody is inside an operation; not from one. */

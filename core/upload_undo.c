@@ -28,6 +28,7 @@ static bool is_final(enum jsfs_status status, enum jsfs_status lost, int attempt
     case JSFS_INTERRUPTED:
     case JSFS_DENIED:
     case JSFS_NOT_ALLOWED:
+    case JSFS_READ_ONLY:
     case JSFS_SEALED: return true;
     default: return attempts >= PURGE_ATTEMPTS;
     }

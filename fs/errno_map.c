@@ -18,6 +18,7 @@ int errno_of(enum jsfs_status status)
     case JSFS_NO_SPACE: return ENOSPC;
     case JSFS_QUOTA: return EDQUOT;
     case JSFS_SEALED: return EROFS;
+    case JSFS_READ_ONLY: return EROFS;
     case JSFS_DENIED: return EACCES;
     case JSFS_NOT_ALLOWED: return EPERM;
     case JSFS_TIMEOUT: return ETIMEDOUT;

@@ -24,6 +24,7 @@ static void each_status_has_the_errno_of_the_table(void **state)
         {JSFS_NO_SPACE,      ENOSPC      },
         {JSFS_QUOTA,         EDQUOT      },
         {JSFS_SEALED,        EROFS       },
+        {JSFS_READ_ONLY,     EROFS       },
         {JSFS_DENIED,        EACCES      },
         {JSFS_NOT_ALLOWED,   EPERM       },
         {JSFS_TIMEOUT,       ETIMEDOUT   },
