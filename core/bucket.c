@@ -22,6 +22,13 @@ static void free_parts(struct bucket *bucket)
     free(bucket);
 }
 
+static bool takes_no_writes(enum store_kind kind, const struct js_stream_info *info)
+{
+    bool mirror = info->mirror[0] != '\0';
+
+    return info->sealed || (!info->has_subjects && !(kind == STORE_KV && mirror));
+}
+
 struct bucket *bucket_new(struct store *store, const char *name,
                           const struct js_stream_info *info, struct executor *executor,
                           const struct bucket_options *options,
@@ -39,7 +46,9 @@ struct bucket *bucket_new(struct store *store, const char *name,
     bucket->options = *options;
     bucket->observer = *observer;
     bucket->created_ns = info->created_ns;
-    bucket->max_age_ns = info->max_age_ns;
+    atomic_init(&bucket->max_age_ns, info->max_age_ns);
+    bucket->read_only = takes_no_writes(store->ops->kind, info);
+    bucket->info = *info;
     bucket->poll_ms = BUCKET_POLL_MS;
     bucket->tree = tree_new(info->max_age_ns);
     bucket->name = strdup(name);
@@ -169,13 +178,13 @@ bool bucket_is_offline(struct bucket *bucket)
 
 int64_t bucket_lifetime_ms(struct bucket *bucket, int64_t modified_ns)
 {
-    int64_t left_ns;
+    int64_t max_age_ns = atomic_load(&bucket->max_age_ns), left_ns;
 
     if (bucket->state != BUCKET_LIVE)
         return 0;
-    if (bucket->max_age_ns <= 0)
+    if (max_age_ns <= 0)
         return INT64_MAX;
-    left_ns = modified_ns + bucket->max_age_ns - clock_realtime_ns();
+    left_ns = modified_ns + max_age_ns - clock_realtime_ns();
     return left_ns > 0 ? left_ns / 1000000 : 0;
 }
 

@@ -120,6 +120,34 @@ void bucket_release_chunks(struct bucket *bucket, const char *nuid);
  * reads them, now or at the last release. */
 void bucket_discard_chunks(struct bucket *bucket, const char *nuid);
 
+/* What was last known of the stream: its limits and abilities, and the state it had then. Asked
+ * every 2 s while the bucket is used, and again after bucket_configure().   Blocks: no. */
+void bucket_stream(struct bucket *bucket, struct js_stream_info *out);
+
+/* True when nothing can be written into it: a sealed one, one without subjects, an object
+ * store's mirror. */
+bool bucket_is_read_only(struct bucket *bucket);
+
+/* bucket_config.c. text: borrowed; "" unless JSFS_OK or it says otherwise. */
+typedef void bucket_text_done(void *arg, enum jsfs_status status, const char *text);
+/* The stream's configuration, asked now: pretty-printed JSON.
+ *   JSFS_STALE   the bucket is gone; JSFS_UNAVAILABLE, JSFS_TIMEOUT, JSFS_DENIED */
+void bucket_config(struct bucket *bucket, bucket_text_done *done, void *arg);
+/* Give the stream the configuration in a text (JSON, copied). done's text: the configuration it
+ * has then; unless JSFS_OK one line about what is wrong, the server's own words where it said
+ * something: it is kept for bucket_status() too.
+ *   JSFS_INVALID   no JSON, another bucket's name, or the server refuses it
+ *   JSFS_TIMEOUT   it may have been taken */
+void bucket_configure(struct bucket *bucket, const char *text, size_t size,
+                      bucket_text_done *done, void *arg);
+/* What is to be known of the bucket, as JSON (docs/control.md), with the state that the server
+ * tells now. JSFS_OK also when it does not answer: then its part is empty.
+ *   conflicts   edits that are kept because they lost a race; -1: not known */
+void bucket_status(struct bucket *bucket, int64_t conflicts, bucket_text_done *done,
+                   void *arg);
+/* Remember an operation that failed, for bucket_status(); copied and cut. */
+void bucket_note_error(struct bucket *bucket, const char *operation, const char *text);
+
 /* The stream's state, asked now, for statfs; see store.h's info. */
 void bucket_info(struct bucket *bucket, store_info_done *done, void *arg);
 

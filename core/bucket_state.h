@@ -101,6 +101,13 @@ struct ticker {
     atomic_uint references;
 };
 
+/* The last operation that failed. */
+struct bucket_error {
+    int64_t time_ns; /* 0: none */
+    char operation[32];
+    char text[256];
+};
+
 struct bucket {
     atomic_uint references;
     struct store *store;
@@ -110,7 +117,9 @@ struct bucket {
     struct bucket_observer observer;
     struct ticker *ticker;
     char *name;
-    int64_t created_ns, max_age_ns;
+    int64_t created_ns;
+    atomic_int_fast64_t max_age_ns;
+    bool read_only;
     int64_t poll_ms;
 
     atomic_int state;   /* enum bucket_state; changed under lock, read anywhere */
@@ -144,6 +153,8 @@ struct bucket {
     int64_t list_began_ms, relist_after_ms; /* not before, for a difference */
 
     struct hold *holds[BUCKET_HOLD_SLOTS];
+    struct js_stream_info info;       /* as the server has described it last */
+    struct bucket_error last_error;
 };
 
 /* True when a write of this mount at `sequence` shows, as far as the tree knows. */
@@ -155,6 +166,9 @@ bool waiter_is_echoed(const struct waiter *waiter);
 bool bucket_is_offline(struct bucket *bucket);
 /* A reference, unless the bucket is being freed. */
 bool bucket_try_ref(struct bucket *bucket);
+
+/* bucket_config.c: take over what a newer description of the stream says. */
+void bucket_take_info_locked(struct bucket *bucket, const struct js_stream_info *info);
 
 /* bucket_notice.c ------------------------------------------------------------------------- */
 

@@ -87,6 +87,7 @@ static void take_info_locked(struct bucket *bucket, const struct js_stream_info 
         bucket_become_gone_locked(bucket);
         return;
     }
+    bucket_take_info_locked(bucket, info);
     if (bucket->state != BUCKET_LIVE)
         return;
     if (info->last_sequence < bucket->seen_at_poll) {

@@ -33,6 +33,14 @@ enum jsfs_status js_api_stream_create(struct connection *connection, const char 
 
 enum jsfs_status js_api_stream_delete(struct connection *connection, const char *stream);
 
+/* The reply of STREAM.INFO as it is, with fields that jsfs does not know; and STREAM.UPDATE with
+ * such a "config", answered in the same way. The same update twice is one, so it is sent again
+ * after a reconnect. */
+void js_api_stream_describe(struct connection *connection, const char *stream,
+                            store_text_done *done, void *arg);
+void js_api_stream_update(struct connection *connection, const char *stream,
+                          const char *config, store_text_done *done, void *arg);
+
 /* Remove every message of a subject. */
 enum jsfs_status js_api_stream_purge(struct connection *connection, const char *stream,
                                      const char *subject);

@@ -77,6 +77,10 @@ typedef void store_bytes_done(void *arg, enum jsfs_status status, struct bytes *
 typedef void store_info_done(void *arg, enum jsfs_status status,
                              const struct js_stream_info *info);
 
+/* text: borrowed. JSFS_OK: the server's reply, JSON; else the server's own words about what is
+ * wrong, "" when it said nothing. */
+typedef void store_text_done(void *arg, enum jsfs_status status, const char *text);
+
 /* One chunk message of an object, in order. */
 struct store_chunk {
     uint64_t sequence;
@@ -120,6 +124,13 @@ struct store_ops {
                    void *arg);
     /* The stream's state; JSFS_NOT_FOUND when the bucket is gone. */
     void (*info)(struct store *store, store_info_done *done, void *arg);
+    /* The stream as the server describes it: the whole reply of STREAM.INFO. */
+    void (*describe)(struct store *store, store_text_done *done, void *arg);
+    /* Give the stream another configuration, as JSON; answered with what it is then, as by
+     * describe().
+     *   JSFS_INVALID …   the server refuses it;   JSFS_TIMEOUT   it may have been taken */
+    void (*configure)(struct store *store, const char *config, store_text_done *done,
+                      void *arg);
     /* KV: a delete marker. Object: a tombstone; the chunks stay: local readers may still need
      * them, chunks_purge() takes them away. In a store too full for a tombstone the meta is
      * purged instead: `sequence` is then that of the meta that was there, and the watch tells

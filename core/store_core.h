@@ -113,6 +113,11 @@ bool store_op_is_open(struct store_op *op);
 bool store_op_claim(struct store_op *op);
 void store_op_release(struct store_op *op);
 
+/* store_describe.c: store.h's describe and configure. */
+void store_core_describe(struct store *store, store_text_done *done, void *arg);
+void store_core_configure(struct store *store, const char *config, store_text_done *done,
+                          void *arg);
+
 /* STREAM.INFO for store.h's info. */
 void store_core_info(struct store *store, store_info_done *done, void *arg);
 

@@ -15,7 +15,7 @@ struct tree *tree_new(int64_t max_age_ns)
     if (tree == NULL)
         return NULL;
     tree->memory = sizeof(*tree);
-    tree->max_age_ns = max_age_ns;
+    atomic_init(&tree->max_age_ns, max_age_ns);
     tree->seed = (uint64_t)clock_monotonic_ns();
     tree->generation = 1;
     tree->root = node_new(tree, &none);
@@ -26,6 +26,11 @@ struct tree *tree_new(int64_t max_age_ns)
     }
     pthread_mutex_init(&tree->lock, NULL);
     return tree;
+}
+
+void tree_set_max_age(struct tree *tree, int64_t max_age_ns)
+{
+    atomic_store(&tree->max_age_ns, max_age_ns);
 }
 
 void tree_free(struct tree *tree)

@@ -35,6 +35,8 @@ struct tree_attr {
 
 /* An empty tree; NULL without memory. max_age_ns: names older than that are gone (0: never). */
 struct tree *tree_new(int64_t max_age_ns);
+/* From now on names live so long.   Threads: any. */
+void tree_set_max_age(struct tree *tree, int64_t max_age_ns);
 void tree_free(struct tree *tree);
 
 /* What an event or an acknowledged write did to the shown names. */

@@ -59,7 +59,7 @@ struct node {
 
 struct tree {
     pthread_mutex_t lock;
-    int64_t max_age_ns;
+    atomic_int_fast64_t max_age_ns;
     struct node *root;   /* lock, and all below */
     struct node **slots; /* open addressing, linear probing */
     size_t slot_count, node_count;

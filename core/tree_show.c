@@ -11,7 +11,9 @@
 /* The moment before which entries are too old to show; INT64_MIN: none is. */
 static int64_t age_limit(const struct tree *tree)
 {
-    return tree->max_age_ns > 0 ? clock_realtime_ns() - tree->max_age_ns : INT64_MIN;
+    int64_t max_age_ns = atomic_load(&tree->max_age_ns);
+
+    return max_age_ns > 0 ? clock_realtime_ns() - max_age_ns : INT64_MIN;
 }
 
 static bool is_fresh_file(const struct node *node, int64_t limit_ns)

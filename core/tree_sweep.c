@@ -127,13 +127,13 @@ int64_t tree_expire(struct tree *tree, int64_t now_ns,
                     void (*removed)(void *arg, const char *path), void *arg)
 {
     struct removal removal = {BUFFER_INIT, removed, arg};
-    int64_t next_ns = INT64_MAX;
+    int64_t max_age_ns = atomic_load(&tree->max_age_ns), next_ns = INT64_MAX;
 
-    if (tree->max_age_ns <= 0)
+    if (max_age_ns <= 0)
         return INT64_MAX;
     pthread_mutex_lock(&tree->lock);
     for (unsigned i = 0; tree->oldest != NULL; i++) {
-        next_ns = tree->oldest->modified_ns + tree->max_age_ns;
+        next_ns = tree->oldest->modified_ns + max_age_ns;
         if (next_ns > now_ns || i == EXPIRE_MOST ||
             !remove_entry(tree, tree->oldest, &removal))
             break;

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store_describe.c - the stream's description and configuration as text, for both stores.
+ * Layer 3, a part of store_core.h.
+ */
+#include "core/js_api.h"
+#include "core/store_core.h"
+#include <stdlib.h>
+#include <string.h>
+
+struct text_op {
+    struct store_op op;
+    store_text_done *done;
+    void *arg;
+};
+
+static void end_text(struct store_op *op, enum jsfs_status status)
+{
+    struct text_op *text = (struct text_op *)op;
+
+    text->done(text->arg, status, "");
+}
+
+static void destroy_text(struct store_op *op)
+{
+    free(op);
+}
+
+/* What the store itself uses of the description follows at once. */
+static void take_reply(struct store_core *core, const char *reply)
+{
+    struct js_stream_info info;
+    struct js_error error;
+
+    if (js_reply_stream_info(reply, strlen(reply), &error, &info) == JSFS_OK &&
+        error.code == 0)
+        store_core_take_info(core, &info);
+}
+
+static void got_text(void *arg, enum jsfs_status status, const char *reply)
+{
+    struct text_op *text = arg;
+    struct store_core *core = store_op_enter(&text->op);
+
+    if (core == NULL)
+        return;
+    if (status == JSFS_OK)
+        take_reply(core, reply);
+    if (store_op_claim(&text->op))
+        text->done(text->arg, status, reply);
+    store_op_release(&text->op);
+    store_op_leave(core);
+}
+
+/* NULL: done was called. */
+static struct text_op *start_text(struct store_core *core, store_text_done *done, void *arg)
+{
+    struct text_op *text = calloc(1, sizeof(*text));
+
+    if (text == NULL) {
+        done(arg, JSFS_NO_MEMORY, "");
+        return NULL;
+    }
+    text->op.end = end_text;
+    text->op.destroy = destroy_text;
+    text->done = done;
+    text->arg = arg;
+    return store_op_start(core, &text->op) ? text : NULL;
+}
+
+void store_core_describe(struct store *store, store_text_done *done, void *arg)
+{
+    struct store_core *core = (struct store_core *)store;
+    struct text_op *text = start_text(core, done, arg);
+
+    if (text == NULL)
+        return;
+    js_api_stream_describe(core->connection, core->stream, got_text, text);
+    store_op_leave(core);
+}
+
+void store_core_configure(struct store *store, const char *config, store_text_done *done,
+                          void *arg)
+{
+    struct store_core *core = (struct store_core *)store;
+    struct text_op *text = start_text(core, done, arg);
+
+    if (text == NULL)
+        return;
+    js_api_stream_update(core->connection, core->stream, config, got_text, text);
+    store_op_leave(core);
+}
