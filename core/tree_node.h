@@ -11,6 +11,7 @@
 #include "core/object_meta.h"
 #include "core/tree.h"
 #include <pthread.h>
+#include <stdatomic.h>
 
 enum node_state {
     NODE_BARE, /* no entry: implied by what is below it, or local */
