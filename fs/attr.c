@@ -48,6 +48,15 @@ void attr_set_directory(struct stat *out, mode_t permissions, int64_t modified_n
     set_times(out, modified_ns);
 }
 
+void attr_set_file(struct stat *out, mode_t permissions, uint64_t size_bytes,
+                   int64_t modified_ns)
+{
+    out->st_mode = S_IFREG | permissions;
+    out->st_size = (off_t)size_bytes;
+    out->st_blocks = (blkcnt_t)((size_bytes + 511) / 512);
+    set_times(out, modified_ns);
+}
+
 void attr_from(const struct fs *fs, const struct inode_target *target, uint64_t shown_number,
                struct stat *out)
 {

@@ -24,6 +24,10 @@ void attr_from(const struct fs *fs, const struct inode_target *target, uint64_t 
 /* Make out that of a directory; for specials. modified_ns: its times. */
 void attr_set_directory(struct stat *out, mode_t permissions, int64_t modified_ns);
 
+/* The same for a regular file; for specials. */
+void attr_set_file(struct stat *out, mode_t permissions, uint64_t size_bytes,
+                   int64_t modified_ns);
+
 /* The time of a bucket's directory: of its newest change that is known, else of its creation. */
 int64_t attr_bucket_time(struct bucket *bucket);
 

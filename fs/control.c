@@ -80,6 +80,17 @@ double control_directory_attr(struct inode *inode, mode_t permissions, struct st
     return 0;
 }
 
+/* A scratch file is renamed over a part's name. */
+static void control_replace(struct op *op, const char *data, size_t size)
+{
+    const struct control_part *part = find_part(op->other->bucket, op->other_name);
+
+    if (part != NULL && part->ops->replace != NULL)
+        part->ops->replace(op, data, size);
+    else
+        op->resume(op, JSFS_NOT_ALLOWED);
+}
+
 static double control_attr(struct fs *fs, struct inode *inode, struct stat *out)
 {
     (void)fs;
@@ -89,6 +100,7 @@ static double control_attr(struct fs *fs, struct inode *inode, struct stat *out)
 const struct special_ops control_ops = {
     .lookup = control_lookup,
     .opendir = control_opendir,
+    .replace = control_replace,
     .attr = control_attr,
     .entry_timeout_s = NAME_LIFETIME_S,
 };

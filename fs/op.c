@@ -234,6 +234,20 @@ static bool is_ordinary(enum jsfs_status status)
     }
 }
 
+/* What .jsfs/status.json shows of it. */
+static void remember_error(const struct op *op, enum jsfs_status status)
+{
+    const struct inode *inode = op->inode;
+    char text[256];
+
+    if (inode == NULL || inode->bucket == NULL)
+        return;
+    snprintf(text, sizeof(text), "%s: %s%s%s", jsfs_status_text(status),
+             inode->path != NULL ? inode->path : "", op->name != NULL ? "/" : "",
+             op->name != NULL ? op->name : "");
+    bucket_note_error(inode->bucket, op->what, text);
+}
+
 void op_log(const struct op *op, enum jsfs_status status)
 {
     const struct inode *inode = op->inode;
@@ -249,6 +263,7 @@ void op_log(const struct op *op, enum jsfs_status status)
              bucket, inode != NULL && inode->path != NULL ? inode->path : "",
              op->name != NULL ? "/" : "", op->name != NULL ? op->name : "",
              jsfs_status_text(status), strerrorname_np(errno_of(status)));
+    remember_error(op, status);
 }
 
 void op_reply_errno(struct op *op, int error)

@@ -203,6 +203,8 @@ void op_getattr(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *in
     if (op->inode->special != NULL && op->inode->bucket != NULL &&
         bucket_is_gone(op->inode->bucket)) {
         op_reply_errno(op, ESTALE);
+    } else if (op->inode->special != NULL && op->inode->special->ops->getattr != NULL) {
+        op->inode->special->ops->getattr(op);
     } else {
         double timeout = attr_of(op->fs, op->inode, &attr);
         op_reply_attr(op, &attr, timeout);

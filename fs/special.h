@@ -43,6 +43,9 @@ struct special_ops {
     void (*setattr)(struct op *op, const struct stat *attr, int to_set); /* NULL: nothing changes */
     void (*poll)(struct op *op, struct fuse_pollhandle *handle); /* NULL: always ready */
 
+    void (*getattr)(struct op *op); /* where attr must be asked for; ends in op_reply_attr() of
+                                       attr_of(); NULL: attr_of() at once */
+
     /* What stat(2) shows; st_ino is set. Returns how long it may be cached [s]. Never blocks. */
     double (*attr)(struct fs *fs, struct inode *inode, struct stat *out);
     /* Is it the same thing, so that a name keeps its inode? NULL: only the same pointer. */
