@@ -39,6 +39,7 @@ jsfs_unit_tests(jsfs_core
     chunk_layout
     clock
     config
+    conflict_store
     connection
     delivery
     digest
