@@ -220,6 +220,7 @@ static const struct key keys[] = {
         "a number from 1 to 256"),
     KEY("mount", "log_level", set_level, log_level, 1, 0, 3,
         "\"error\", \"warning\", \"info\" or \"debug\""),
+    KEY("mount", "state_dir", set_text, state_dir, 1, 0, 0, "a directory"),
     KEY("cache", "size", set_bytes, cache_bytes, 1, MIB, 1024 * GIB,
         SIZE_TEXT ", from 1M to 1T"),
     KEY("cache", "prefetch_chunks", set_number, prefetch_chunks, 1, 0, 1024,
@@ -279,6 +280,8 @@ void config_clear(struct config *config)
 {
     free(config->url);
     config->url = NULL;
+    free(config->state_dir);
+    config->state_dir = NULL;
 }
 
 void config_each_key(void (*each)(void *arg, const char *section, const char *key),

@@ -33,6 +33,7 @@ struct config {
     int attr_timeout_s;      /* attr_timeout: kernel cache lifetime while live; default 86400 */
     int max_threads;         /* FUSE workers; default 10 */
     int log_level;           /* enum jsfs_log_level; default info */
+    char *state_dir;         /* what must outlive the mount; NULL: not set */
     /* [cache] */
     int64_t cache_bytes;     /* size: of the chunk cache, default 128 MiB */
     int prefetch_chunks;     /* widest read-ahead of one reader, default 64 */

@@ -220,6 +220,7 @@ static void note_locked(struct value_file *file, enum value_intent intent, bool 
     if (intent > file->change.intent)
         file->change.intent = intent;
     file->change.written |= written;
+    file->changes++;
     file->changed_ns = clock_realtime_ns();
 }
 
@@ -278,11 +279,32 @@ void value_file_forget(struct value_file *file)
     file->forgotten = true;
 }
 
+static bool is_dirty_locked(const struct value_file *file)
+{
+    return !file->forgotten &&
+           (file->change.intent != VALUE_KEPT || file->flight.intent != VALUE_KEPT);
+}
+
+bool value_file_take_unsaved(struct value_file *file, struct bytes **bytes,
+                             uint64_t *revision)
+{
+    SCOPED_LOCK(&file->lock);
+
+    if (!is_dirty_locked(file) || file->data.size == 0 || file->taken == file->changes)
+        return false;
+    struct bytes *copy = bytes_copy(file->data.data, file->data.size);
+    if (copy == NULL)
+        return false;
+    file->taken = file->changes;
+    *bytes = copy;
+    *revision = file->revision;
+    return true;
+}
+
 void value_file_get(struct value_file *file, struct value_file_stat *out)
 {
     SCOPED_LOCK(&file->lock);
-    bool dirty = !file->forgotten &&
-                 (file->change.intent != VALUE_KEPT || file->flight.intent != VALUE_KEPT);
+    bool dirty = is_dirty_locked(file);
     *out = (struct value_file_stat){
         .size_bytes = file->loaded ? file->data.size : file->base_size,
         .modified_ns = dirty ? file->changed_ns : file->base_modified_ns,

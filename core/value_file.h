@@ -74,6 +74,16 @@ void value_file_commit(struct value_file *file, bool release, store_done *done, 
 /* The name was removed by this mount: nothing is committed any more. */
 void value_file_forget(struct value_file *file);
 
+/* What the server does not have of it, for whoever keeps it when there will be no commit any more,
+ * or another revision is in the way: all bytes, and the revision they were based on. Once for the
+ * same changes.
+ *   bytes     one reference; untouched unless true
+ *   returns   false: there is nothing (an empty value is nothing), or it was taken before, or
+ *             memory is out
+ */
+bool value_file_take_unsaved(struct value_file *file, struct bytes **bytes,
+                             uint64_t *revision);
+
 /* Its state now. */
 void value_file_get(struct value_file *file, struct value_file_stat *out);
 

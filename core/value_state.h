@@ -45,6 +45,8 @@ struct value_file {
     uint64_t base_size;
     int64_t base_modified_ns, changed_ns;
     struct value_change change; /* waits for a commit */
+    uint64_t changes;           /* how many were made */
+    uint64_t taken;             /* as many had been made when they were taken unsaved */
     struct value_waiter *loaders;
 
     bool committing;            /* from the snapshot until this mount shows it */

@@ -2,6 +2,9 @@
 /* fs.c - see fs.h. Layer 5. */
 #include "fs/fs.h"
 
+#include "core/cleanup.h"
+#include "core/conflict_store.h"
+#include "core/log.h"
 #include "fs/changes.h"
 #include "fs/fs_state.h"
 #include "fs/handle.h"
@@ -50,8 +53,18 @@ const struct fuse_lowlevel_ops fs_operations = {
     .poll = op_poll,
 };
 
-struct fs *fs_new(const struct config *config, struct connection *connection,
-                  struct executor *executor)
+static struct conflict_store *open_conflicts(const struct config *config, const char *server)
+{
+    CLEANUP(cleanup_free) char *directory = NULL;
+
+    if (config->state_dir == NULL)
+        return conflict_store_new(NULL);
+    directory = conflict_directory(config->state_dir, server);
+    return directory != NULL ? conflict_store_new(directory) : NULL;
+}
+
+struct fs *fs_new(const struct config *config, const char *server,
+                  struct connection *connection, struct executor *executor)
 {
     struct fs *fs = calloc(1, sizeof(*fs));
 
@@ -66,10 +79,11 @@ struct fs *fs_new(const struct config *config, struct connection *connection,
     fs->handles = handle_list_new();
     fs->parked = op_list_new();
     fs->pending = pending_new();
+    fs->conflicts = open_conflicts(config, server);
     fs->cache = chunk_cache_new((size_t)config->cache_bytes);
     struct catalog_observer observer = changes_observer(fs);
     if (fs->inodes != NULL && fs->handles != NULL && fs->parked != NULL &&
-        fs->pending != NULL && fs->cache != NULL)
+        fs->pending != NULL && fs->cache != NULL && fs->conflicts != NULL)
         fs->catalog = catalog_new(connection, executor, config, &observer);
     if (fs->catalog == NULL) {
         fs_free(fs);
@@ -116,7 +130,11 @@ void fs_free(struct fs *fs)
     inode_table_free(fs->inodes);
     op_list_free(fs->parked);
     pending_free(fs->pending);
-    executor_settle(fs->executor); /* buckets close their stores there */
+    executor_settle(fs->executor); /* buckets close their stores there, losses are kept */
+    unsigned lost = conflict_store_free(fs->conflicts);
+    if (lost > 0)
+        jsfs_log(JSFS_LOG_ERROR, "lost: %u values that were in .jsfs/conflicts, for no disk took them",
+                 lost);
     chunk_cache_free(fs->cache);
     free(fs);
 }

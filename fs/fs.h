@@ -23,10 +23,11 @@ struct fuse_conn_info;
 extern const struct fuse_lowlevel_ops fs_operations;
 
 /* Build the filesystem over an open connection; both outlive it, config is read until fs_free.
+ *   server   as losses on it are filed: the URLs, or another name that stays
  * NULL without memory.
  */
-struct fs *fs_new(const struct config *config, struct connection *connection,
-                  struct executor *executor);
+struct fs *fs_new(const struct config *config, const char *server,
+                  struct connection *connection, struct executor *executor);
 
 /* Start the notifier threads on a mounted session.
  *   JSFS_NO_MEMORY, JSFS_FAILED   no thread could be started

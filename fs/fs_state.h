@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+struct conflict_store;
 struct handle_list;
 struct notifier;
 struct op_list;
@@ -30,6 +31,7 @@ struct fs {
     struct inode_table *inodes;
     struct handle_list *handles;
     struct op_list *parked;
+    struct conflict_store *conflicts;
     struct pending *pending; /* requests, commits and fetches under way */
     struct notifier *notifier;
     uid_t uid; /* owner of all files: who mounted */

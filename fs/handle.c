@@ -5,6 +5,7 @@
 #include "core/cleanup.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "fs/loss.h"
 #include "fs/notifier.h"
 #include "fs/pending.h"
 
@@ -171,6 +172,18 @@ struct handle *handle_ref(struct handle *handle)
     return handle;
 }
 
+/* The last handle that could commit a value goes. What is left of a write that was refused is
+ * half of what was to be written, and not worth keeping.
+ */
+static void keep_uncommitted(struct handle *handle, struct value_file *value)
+{
+    struct inode *inode = handle->inode;
+
+    if (value != NULL && atomic_load(&handle->failed) == JSFS_OK &&
+        !inode_is_unlinked(handle->fs->inodes, inode))
+        loss_keep(handle->fs, inode, value, JSFS_INTERRUPTED, NULL, NULL);
+}
+
 void handle_unref(struct handle *handle)
 {
     if (handle == NULL || atomic_fetch_sub(&handle->references, 1) != 1)
@@ -184,6 +197,7 @@ void handle_unref(struct handle *handle)
     close_uploads(handle->upload, handle->retired);
     source_unref(left.source);
     bytes_unref(left.content);
+    keep_uncommitted(handle, left.value);
     value_file_unref(left.value);
     if (left.nuid != NULL)
         bucket_release_chunks(inode->bucket, left.nuid);
@@ -316,12 +330,21 @@ static void drop_content(struct inode *inode)
     bytes_unref(content);
 }
 
+static void loss_kept(void *arg, enum jsfs_status status)
+{
+    end_commit(arg, status);
+}
+
 static void value_committed(void *arg, enum jsfs_status status)
 {
     struct commit *commit = arg;
     struct handle *handle = commit->handle;
     struct value_file_stat state;
 
+    if (status == JSFS_CONFLICT) { /* it will not land: kept before anybody is told */
+        loss_keep(handle->fs, handle->inode, handle->inode->value, status, loss_kept, commit);
+        return;
+    }
     if (status == JSFS_OK) {
         value_file_get(handle->inode->value, &state);
         struct tree_attr attr = {

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #define SYSTEM_CONFIG "/etc/jsfs/jsfs.conf"
+#define SYSTEM_STATE "/var/lib/jsfs"
 #define EXECUTOR_THREADS 16
 
 /* What the program holds, in the order in which it comes. */
@@ -90,7 +91,8 @@ static bool prepare(struct program *program, struct failure *failure)
     if (program->signals < 0)
         return failure_set(failure, EXIT_SYSTEM, "signals: %s", strerror(errno));
     if (!mountpoint_prepare(options->mountpoint, &program->mountpoint, failure) ||
-        !make_absolute(&options->embedded_directory, failure))
+        !make_absolute(&options->embedded_directory, failure) ||
+        !make_absolute(&options->config.state_dir, failure))
         return false;
     if (options->foreground)
         return true;
@@ -151,8 +153,12 @@ static bool mount_filesystem(struct program *program, struct failure *failure)
         .signals = program->signals,
     };
 
-    program->fs =
-        fs_new(&program->options.config, program->connection, program->executor);
+    const char *server = program->options.embedded_directory != NULL
+                             ? program->options.embedded_directory
+                             : program->source;
+
+    program->fs = fs_new(&program->options.config, server, program->connection,
+                         program->executor);
     if (program->fs == NULL)
         return failure_set(failure, EXIT_SYSTEM, "out of memory");
     return mount_open(program->fs, &options, &program->mount, failure) &&
@@ -231,6 +237,8 @@ static struct options_environment environment(void)
         .home = user != NULL ? user->pw_dir : home,
         .config_home = getenv("XDG_CONFIG_HOME"),
         .data_home = getenv("XDG_DATA_HOME"),
+        .state_home = getenv("XDG_STATE_HOME"),
+        .system_state = user != NULL && getuid() == 0 ? SYSTEM_STATE : NULL,
         .system_config = SYSTEM_CONFIG,
     };
 }

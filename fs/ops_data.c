@@ -249,7 +249,7 @@ static void committed(void *arg, enum jsfs_status status)
     if (status == JSFS_CONFLICT)
         jsfs_log(JSFS_LOG_WARNING,
                  "op=%s bucket=%s path=%s hint=\"somebody changed it meanwhile; the other "
-                 "version stays, read it and edit again\"",
+                 "version stays, yours is in .jsfs/conflicts: compare them, edit again\"",
                  op->what, bucket_name(op->inode->bucket), op->inode->path);
     op_reply_status(op, status);
     handle_unref(handle);

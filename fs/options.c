@@ -242,8 +242,8 @@ static bool set_key(struct parse *parse, const char *name, const char *value)
                            search.section, name);
     if (value != NULL)
         text = value;
-    else if (strcmp(search.key, "url") == 0)
-        text = ""; /* any other text would do as a URL */
+    else if (strcmp(search.key, "url") == 0 || strcmp(search.key, "state_dir") == 0)
+        text = ""; /* any other text would do */
     switch (config_set(&parse->options.config, search.section, search.key, text, error,
                        sizeof(error))) {
     case JSFS_OK:
@@ -345,8 +345,26 @@ static bool settle_urls(struct parse *parse)
     return parse->options.urls != NULL || no_memory(parse->failure);
 }
 
+static bool settle_state(struct parse *parse)
+{
+    const struct options_environment *environment = parse->environment;
+    char **directory = &parse->options.config.state_dir;
+    const char *home = environment->home;
+
+    if (*directory != NULL)
+        return true;
+    if (is_set(environment->system_state) && !is_set(environment->state_home)) {
+        *directory = strdup(environment->system_state);
+        return *directory != NULL || no_memory(parse->failure);
+    }
+    return user_path(environment->state_home, home, ".local/state", "jsfs", directory) ||
+           no_memory(parse->failure);
+}
+
 static bool settle(struct parse *parse)
 {
+    if (!settle_state(parse))
+        return false;
     parse->options.mountpoint = strdup(parse->mountpoint);
     if (parse->options.mountpoint == NULL)
         return no_memory(parse->failure);

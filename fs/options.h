@@ -15,6 +15,9 @@ struct options_environment {
     const char *home;          /* HOME, or the user's by passwd */
     const char *config_home;   /* XDG_CONFIG_HOME */
     const char *data_home;     /* XDG_DATA_HOME */
+    const char *state_home;    /* XDG_STATE_HOME */
+    const char *system_state;  /* instead of what is below home; NULL unless the user is root
+                                  and has no HOME */
     const char *system_config; /* the machine's jsfs.conf */
 };
 
@@ -22,7 +25,8 @@ enum options_action { OPTIONS_MOUNT, OPTIONS_HELP, OPTIONS_VERSION };
 
 struct options {
     enum options_action action; /* unless OPTIONS_MOUNT, nothing below is set */
-    struct config config;       /* jsfs.conf with the command line over it */
+    struct config config;       /* jsfs.conf with the command line over it; state_dir is set
+                                   unless there is no home directory */
     char *urls; /* the servers, comma-separated; NULL with embedded_directory */
     char *embedded_directory; /* of the private server's data; NULL: no private server */
     char *mountpoint;         /* as given */

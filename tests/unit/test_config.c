@@ -29,7 +29,7 @@ static void assert_same_bucket(const struct config_bucket *a,
     assert_int_equal(a->compression, b->compression);
 }
 
-/* All but url. */
+/* All but url and state_dir. */
 static void assert_same(const struct config *a, const struct config *b)
 {
     assert_int_equal(a->timeout_ms, b->timeout_ms);
@@ -78,6 +78,7 @@ static void the_defaults_are_those_of_the_header(void **state)
 
     config_init(&config);
     assert_null(config.url);
+    assert_null(config.state_dir);
     assert_int_equal(config.timeout_ms, 5000);
     assert_int_equal(config.attr_timeout_s, 86400);
     assert_int_equal(config.max_threads, 10);

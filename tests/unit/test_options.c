@@ -236,6 +236,36 @@ static void the_private_server_keeps_its_data_at_home(void **state)
            "nats://a:1", "mnt");
 }
 
+static void what_outlives_a_mount_is_kept_at_home(void **state)
+{
+    const struct options_environment home = {.home = "/home/u"};
+    const struct options_environment named = {.home = "/home/u", .state_home = "/state"};
+    const struct options_environment root = {.home = "/root", .system_state = "/var/lib/jsfs"};
+    const struct options_environment nobody = {.home = NULL};
+    const struct {
+        const struct options_environment *environment;
+        const char *wanted;
+    } cases[] = {
+        {&home, "/home/u/.local/state/jsfs"},
+        {&named, "/state/jsfs"},
+        {&root, "/var/lib/jsfs"},
+    };
+    struct options options;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        PARSE(cases[i].environment, &options, "mnt");
+        assert_string_equal(options.config.state_dir, cases[i].wanted);
+        options_clear(&options);
+    }
+    PARSE(&nobody, &options, "mnt");
+    assert_null(options.config.state_dir);
+    options_clear(&options);
+    PARSE(&root, &options, "-o", "state_dir=/here", "mnt");
+    assert_string_equal(options.config.state_dir, "/here");
+    options_clear(&options);
+}
+
 static void a_flag_among_the_mount_options_needs_no_value(void **state)
 {
     struct options options;
@@ -389,6 +419,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_mistake_in_a_file_is_told_with_its_line,
                                         make_files, remove_files),
         cmocka_unit_test(the_private_server_keeps_its_data_at_home),
+        cmocka_unit_test(what_outlives_a_mount_is_kept_at_home),
         cmocka_unit_test(a_flag_among_the_mount_options_needs_no_value),
         cmocka_unit_test(the_configuration_and_the_mount_options_have_the_same_keys),
         cmocka_unit_test(options_for_mount_and_fstab_are_ignored),
