@@ -301,6 +301,18 @@ uint32_t node_first_above(const struct directory *directory, uint64_t cookie)
 
 /* Entries by sequence ----------------------------------------------------------------------- */
 
+/* An entry came (1) or goes (-1): the directories above it count it. */
+static void count_entry(const struct node *node, int change)
+{
+    bool deleted = node->state == NODE_TOMBSTONE;
+
+    for (const struct node *up = node->parent; up != NULL; up = up->parent) {
+        up->directory->held += (uint32_t)change;
+        if (deleted)
+            up->directory->deleted += (uint32_t)change;
+    }
+}
+
 /* Lists and changes come in order, so the place is next to the last one in nearly all cases. */
 void node_link_entry(struct tree *tree, struct node *node)
 {
@@ -316,6 +328,7 @@ void node_link_entry(struct tree *tree, struct node *node)
     *(node->older != NULL ? &node->older->newer : &tree->oldest) = node;
     *(node->newer != NULL ? &node->newer->older : &tree->newest) = node;
     tree->hint = node;
+    count_entry(node, 1);
 }
 
 static void unlink_entry(struct tree *tree, struct node *node)
@@ -331,6 +344,7 @@ void node_clear_entry(struct tree *tree, struct node *node)
 {
     if (node->state == NODE_BARE)
         return;
+    count_entry(node, -1);
     unlink_entry(tree, node);
     tree->known--;
     tree->shown -= node_shows_entry(node);

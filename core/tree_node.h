@@ -31,6 +31,8 @@ struct directory {
     uint32_t count, capacity;
     uint32_t removed; /* of count, waiting to be freed */
     uint32_t shown;   /* children that show, as a file or as a directory */
+    uint32_t held;    /* entries below, at any depth, tombstones too */
+    uint32_t deleted; /* of held, tombstones */
     uint64_t next_cookie;
     int64_t modified_ns; /* the newest change below */
 };

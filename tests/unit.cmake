@@ -68,6 +68,7 @@ jsfs_unit_tests(jsfs_core
     store
     stream_config
     tree
+    tree_held
     tree_hidden
     tree_memory
     tree_model
