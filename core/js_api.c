@@ -377,6 +377,30 @@ void js_api_stream_purge_async(struct connection *connection, const char *stream
         done(arg, JSFS_NO_MEMORY);
 }
 
+void js_api_stream_purge_to_async(struct connection *connection, const char *stream,
+                                  const char *filter, uint64_t last_sequence,
+                                  store_done *done, void *arg)
+{
+    CLEANUP(cleanup_free) char *body = NULL;
+    char subject[SUBJECT_MAX];
+    struct pending wanted = {.done.plain = done, .arg = arg};
+    json_t *object =
+        json_pack("{s:s,s:I}", "filter", filter, "seq", (json_int_t)(last_sequence + 1));
+
+    if (object == NULL) {
+        done(arg, JSFS_NOT_UTF8);
+        return;
+    }
+    body = json_dumps(object, JSON_COMPACT);
+    json_decref(object);
+    struct request request = {.subject = subject_of(subject, "STREAM.PURGE", stream),
+                              .data = body,
+                              .size = body != NULL ? strlen(body) : 0,
+                              .resend = true};
+    if (body == NULL || !send(connection, &request, &wanted, answer_plain))
+        done(arg, JSFS_NO_MEMORY);
+}
+
 static void answer_message(void *arg, enum jsfs_status status, natsMsg *reply)
 {
     CLEANUP(cleanup_free) struct pending *pending = arg;

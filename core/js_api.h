@@ -47,6 +47,12 @@ enum jsfs_status js_api_stream_purge(struct connection *connection, const char *
 void js_api_stream_purge_async(struct connection *connection, const char *stream,
                                const char *subject, store_done *done, void *arg);
 
+/* Remove the messages of a subject up to and with a sequence. Doing it twice is the same as doing
+ * it once, so a lost question is sent again. */
+void js_api_stream_purge_to_async(struct connection *connection, const char *stream,
+                                  const char *subject, uint64_t last_sequence,
+                                  store_done *done, void *arg);
+
 /* One stored message from the stream's leader. JSFS_NOT_FOUND: none.
  *   done   message is borrowed; NULL unless JSFS_OK; header_block.h reads its headers */
 typedef void js_api_message_done(void *arg, enum jsfs_status status,

@@ -5,15 +5,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREFIX_SIZE = 272 };
-
 /* The prefix of a source's subjects; false: its messages are no keys. */
-static bool prefix_of(const char *source, char out[PREFIX_SIZE])
+static bool prefix_of(const char *source, char out[KV_PREFIX_SIZE])
 {
     if (strncmp(source, "KV_", 3) != 0)
         return false;
-    snprintf(out, PREFIX_SIZE, "$KV.%s.", source + 3);
+    snprintf(out, KV_PREFIX_SIZE, "$KV.%s.", source + 3);
     return true;
+}
+
+bool kv_sources_prefix(const struct store_core *core, unsigned number,
+                       char out[KV_PREFIX_SIZE])
+{
+    if (number == 0) {
+        snprintf(out, KV_PREFIX_SIZE, "%s", core->prefix);
+        return true;
+    }
+    for (const char *source = core->sources; *source != '\0'; source += strlen(source) + 1)
+        if (prefix_of(source, out) && --number == 0)
+            return true;
+    return false;
 }
 
 /* What comes behind a prefix, or NULL. */
@@ -27,7 +38,7 @@ static const char *behind(const char *subject, const char *prefix)
 const char *kv_sources_name(const struct store_core *core, const char *subject)
 {
     const char *name = behind(subject, core->prefix);
-    char prefix[PREFIX_SIZE];
+    char prefix[KV_PREFIX_SIZE];
 
     for (const char *source = core->sources; name == NULL && *source != '\0';
          source += strlen(source) + 1)
@@ -81,7 +92,7 @@ static void got_one(void *arg, enum jsfs_status status, const struct store_entry
 /* The search keeps the store: an end of it answers the lookup under way first. */
 static void ask_next(struct search *search)
 {
-    char prefix[PREFIX_SIZE];
+    char prefix[KV_PREFIX_SIZE];
 
     if (!search->asked_own) {
         search->asked_own = true;

@@ -17,6 +17,12 @@
 /* The key of a stored subject, within it; NULL: it is none of this bucket. */
 const char *kv_sources_name(const struct store_core *core, const char *subject);
 
+/* The prefixes under which a key may be stored: the own one is number 0, those of sources follow.
+ *   returns   false: there are no more */
+#define KV_PREFIX_SIZE 272
+bool kv_sources_prefix(const struct store_core *core, unsigned number,
+                       char out[KV_PREFIX_SIZE]);
+
 /* store.h's lookup over all subjects of a name, one after the other. */
 void kv_sources_lookup(struct store_core *core, const char *name, bool leader,
                        store_entry_done *done, void *arg);

@@ -8,10 +8,9 @@
 #include "core/direct_get.h"
 #include "core/header_block.h"
 #include "core/js_api.h"
+#include "core/kv_private.h"
 #include "core/kv_sources.h"
 #include "core/name_codec.h"
-#include "core/publication.h"
-#include "core/store_core.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,11 +38,7 @@ struct put {
     char name[];
 };
 
-/* The subject of a key.
- *   JSFS_BAD_NAME       no subject: publishing it would break the protocol
- *   JSFS_NAME_TOO_LONG  the server would hang up
- */
-static enum jsfs_status subject_of(const char *prefix, const char *name, char **subject)
+enum jsfs_status kv_subject_of(const char *prefix, const char *name, char **subject)
 {
     if (!name_is_legal_key(name, strlen(name)))
         return JSFS_BAD_NAME;
@@ -52,8 +47,7 @@ static enum jsfs_status subject_of(const char *prefix, const char *name, char **
     return asprintf(subject, "%s%s", prefix, name) < 0 ? JSFS_NO_MEMORY : JSFS_OK;
 }
 
-/* What the headers say; the size of the data says nothing (reference nats.md §1.5). */
-static enum store_state state_of(const char *operation, const char *marker)
+enum store_state kv_state_of(const char *operation, const char *marker)
 {
     if (operation != NULL && *operation != '\0') {
         if (strcmp(operation, "DEL") == 0)
@@ -67,9 +61,8 @@ static enum store_state state_of(const char *operation, const char *marker)
     return strcmp(marker, "Remove") == 0 ? STORE_DELETED : STORE_LIVE;
 }
 
-static struct store_entry entry_of(enum store_state state, uint64_t sequence,
-                                   int64_t time_ns, uint64_t size_bytes,
-                                   const char *message_id)
+struct store_entry kv_entry_of(enum store_state state, uint64_t sequence, int64_t time_ns,
+                               uint64_t size_bytes, const char *message_id)
 {
     return (struct store_entry){
         .state = state,
@@ -90,17 +83,17 @@ static const char *header_of(const struct js_stored_message *message, const char
                : NULL;
 }
 
-static enum store_state stored_state(const struct js_stored_message *message)
+enum store_state kv_stored_state(const struct js_stored_message *message)
 {
     char operation[HEADER_SIZE], marker[HEADER_SIZE];
 
-    return state_of(header_of(message, "KV-Operation", operation),
+    return kv_state_of(header_of(message, "KV-Operation", operation),
                     header_of(message, "Nats-Marker-Reason", marker));
 }
 
 static bool is_live(const struct js_stored_message *message)
 {
-    return stored_state(message) == STORE_LIVE;
+    return kv_stored_state(message) == STORE_LIVE;
 }
 
 /* --- lookup and value_get --------------------------------------------------------------------- */
@@ -168,7 +161,7 @@ static void got_leader_entry(void *arg, enum jsfs_status status,
     if (core == NULL)
         return;
     if (status == JSFS_OK)
-        entry = entry_of(stored_state(message), message->sequence, message->time_ns,
+        entry = kv_entry_of(kv_stored_state(message), message->sequence, message->time_ns,
                          message->size, header_of(message, "Nats-Msg-Id", id));
     if (must_ask_origin(core, get, status, entry.sequence)) {
         get->at_origin = true;
@@ -199,7 +192,7 @@ static void got_entry(void *arg, enum jsfs_status status,
                       (status == JSFS_OK && message->sequence < own);
     struct store_entry entry = {0};
     if (status == JSFS_OK)
-        entry = entry_of(state_of(message->operation, message->marker), message->sequence,
+        entry = kv_entry_of(kv_state_of(message->operation, message->marker), message->sequence,
                          message->time_ns, message->bytes->size, message->message_id);
     if (ask_leader)
         js_api_message_last(core->connection, core->stream, get->subject,
@@ -274,7 +267,7 @@ static struct get_op *start_get(struct store_core *core, const char *prefix,
         get->op = (struct store_op){.end = end_get, .destroy = destroy_get};
         get->name = strdup(name);
         if (get->name != NULL)
-            status = subject_of(prefix, name, &get->subject);
+            status = kv_subject_of(prefix, name, &get->subject);
     }
     if (status == JSFS_OK)
         return store_op_start(core, &get->op) ? get : NULL;
@@ -356,7 +349,7 @@ void kv_store_publish(struct store_core *core, const char *name,
     CLEANUP(cleanup_free) char *subject = NULL;
     size_t size = strlen(name) + 1;
     struct publication publication = *p;
-    enum jsfs_status status = subject_of(core->prefix, name, &subject);
+    enum jsfs_status status = kv_subject_of(core->prefix, name, &subject);
     struct put *put = status == JSFS_OK ? malloc(sizeof(*put) + size) : NULL;
 
     if (put == NULL) {
@@ -370,8 +363,8 @@ void kv_store_publish(struct store_core *core, const char *name,
     publication_start(core, &publication, stored, put);
 }
 
-static void write_key(struct store *store, const char *name, const struct publication *p,
-                      store_write_done *done, void *arg)
+void kv_write(struct store *store, const char *name, const struct publication *p,
+              store_write_done *done, void *arg)
 {
     struct store_core *core = (struct store_core *)store;
 
@@ -386,7 +379,7 @@ static void value_put(struct store *store, const char *name, struct bytes *value
 {
     struct publication p = {.data = value, .write = *write};
 
-    write_key(store, name, &p, done, arg);
+    kv_write(store, name, &p, done, arg);
 }
 
 static void remove_key(struct store *store, const char *name,
@@ -395,7 +388,7 @@ static void remove_key(struct store *store, const char *name,
     struct publication p = {
         .header_name = "KV-Operation", .header_value = "DEL", .write = *write};
 
-    write_key(store, name, &p, done, arg);
+    kv_write(store, name, &p, done, arg);
 }
 
 static size_t message_max(struct store *store)
@@ -414,7 +407,7 @@ static void take_message(struct store_core *core, const struct watcher_message *
     if (name == NULL)
         return;
     struct store_entry entry =
-        entry_of(state_of(message->operation, message->marker), message->sequence,
+        kv_entry_of(kv_state_of(message->operation, message->marker), message->sequence,
                  message->time_ns, message->stored_bytes, message->message_id);
     own_writes_seen(&core->own_writes, name, message->sequence);
     core->events.entry(core->events_arg, name, &entry);
@@ -455,6 +448,9 @@ static const struct store_ops kv_ops = {
     .remove = remove_key,
     .value_get = value_get,
     .value_put = value_put,
+    .history = kv_history,
+    .purge = kv_purge,
+    .erase = kv_erase,
     .message_max = message_max,
     .close = close_store,
 };

@@ -12,7 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_ROUNDS = 8, NUMBER_SIZE = 24 };
+enum {
+    MOST_ROUNDS = 8,
+    NUMBER_SIZE = 24,
+    HEADERS_MOST = 9 /* a name and a value each, and the NULL */
+};
 
 struct publish_op {
     struct store_op op;
@@ -55,7 +59,7 @@ static void finish(struct publish_op *publish, enum jsfs_status status, uint64_t
 
 /* Fill the headers: name, value, ..., NULL. */
 static void list_headers(const struct publish_op *publish, char expected[NUMBER_SIZE],
-                         const char *headers[7])
+                         const char *headers[HEADERS_MOST])
 {
     size_t count = 0;
 
@@ -69,6 +73,10 @@ static void list_headers(const struct publish_op *publish, char expected[NUMBER_
     if (publish->p.header_name != NULL) {
         headers[count++] = publish->p.header_name;
         headers[count++] = publish->p.header_value;
+    }
+    if (publish->p.rollup) {
+        headers[count++] = "Nats-Rollup";
+        headers[count++] = "sub";
     }
     headers[count] = NULL;
 }
@@ -90,7 +98,7 @@ static void send_it(struct store_core *core, struct publish_op *publish)
 {
     struct bytes *data = publish->p.data;
     char expected[NUMBER_SIZE];
-    const char *headers[7];
+    const char *headers[HEADERS_MOST];
 
     list_headers(publish, expected, headers);
     struct request request = {

@@ -16,6 +16,7 @@ struct publication {
     const char
         *header_name; /* one header beside the message id and the expectation, ... */
     const char *header_value; /* ... or NULL */
+    bool rollup;              /* it takes the place of all messages of its subject */
     struct bytes *data;       /* referenced until done; NULL: empty */
     struct store_write write;
     /* For EXPECT_ABSENT: does the newest message of the subject count as something there? */

@@ -86,6 +86,9 @@ struct store_chunk {
     uint64_t sequence;
     uint32_t size_bytes;
 };
+/* entries: count of them, oldest first, borrowed; NULL unless JSFS_OK. Their own_token is 0. */
+typedef void store_history_done(void *arg, enum jsfs_status status,
+                                const struct store_entry *entries, size_t count);
 /* chunks: count entries, borrowed; NULL unless JSFS_OK. */
 typedef void store_map_done(void *arg, enum jsfs_status status,
                             const struct store_chunk *chunks, size_t count);
@@ -151,6 +154,19 @@ struct store_ops {
      *   JSFS_EXISTS      STORE_EXPECT_ABSENT and the key lives;   JSFS_CONFLICT   EXPECT_AT */
     void (*value_put)(struct store *store, const char *name, struct bytes *value,
                       const struct store_write *write, store_write_done *done, void *arg);
+
+    /* KV only: every message that is kept of a key, markers too.
+     *   JSFS_NOT_FOUND   none is;   JSFS_BUSY   it moved under every one of several looks;
+     *   JSFS_TOO_LARGE   more than can be listed (not with a bucket of any client) */
+    void (*history)(struct store *store, const char *name, store_history_done *done, void *arg);
+    /* KV only: a purge marker in place of every message of the key; as remove. */
+    void (*purge)(struct store *store, const char *name, const struct store_write *write,
+                  store_write_done *done, void *arg);
+    /* KV only: remove every message of a key whose newest one is a marker, and nothing that is
+     * newer than that; done gets the marker's sequence.
+     *   JSFS_EXISTS      the key lives;   JSFS_NOT_FOUND   nothing is kept of it;
+     *   JSFS_NOT_ALLOWED   a mirror: what is removed at its origin would stay here */
+    void (*erase)(struct store *store, const char *name, store_write_done *done, void *arg);
 
     /* Object only, all of these. nuid names the chunk subject.
      * The chunk that is stored at a sequence.
