@@ -106,6 +106,10 @@ enum jsfs_status bucket_raw_name(struct bucket *bucket, const char *path, bool c
 void bucket_written(struct bucket *bucket, const char *path, uint64_t sequence,
                     uint64_t token, bucket_lookup_done *done, void *arg);
 
+/* The server keeps nothing of a name up to and with a sequence: the tree forgets it, unless it
+ * knows something newer, and the observer is told if it showed. */
+void bucket_forget(struct bucket *bucket, const char *path, uint64_t sequence);
+
 /* Remove a file: publishes, then waits as bucket_written does; its directories stay as local
  * ones. The chunks of a removed object are not touched: see bucket_release_chunks().
  *   JSFS_NOT_FOUND, JSFS_IS_DIRECTORY and what store.h's remove says

@@ -101,6 +101,15 @@ void bucket_written(struct bucket *bucket, const char *path, uint64_t sequence,
     wait_for_echo(bucket, path, &template, done, arg);
 }
 
+void bucket_forget(struct bucket *bucket, const char *path, uint64_t sequence)
+{
+    pthread_mutex_lock(&bucket->lock);
+    if (tree_forget(bucket->tree, path, sequence, false))
+        bucket_tell_vanished(bucket, path);
+    pthread_mutex_unlock(&bucket->lock);
+    bucket_give_notices(bucket);
+}
+
 /* Removal ----------------------------------------------------------------------------------- */
 
 struct removal {
