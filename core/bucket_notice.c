@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void push_locked(struct bucket *bucket, struct notice *notice)
+void bucket_push_locked(struct bucket *bucket, struct notice *notice)
 {
     notice->next = NULL;
     if (bucket->queue == NULL)
@@ -23,7 +23,7 @@ void bucket_tell_lost_locked(struct bucket *bucket)
         return;
     bucket->lost_queued = true;
     bucket->lost_notice.type = NOTICE_LOST;
-    push_locked(bucket, &bucket->lost_notice);
+    bucket_push_locked(bucket, &bucket->lost_notice);
 }
 
 /* Without memory for one change everything is called stale. */
@@ -41,12 +41,7 @@ void bucket_tell_changed_locked(struct bucket *bucket, const char *path,
     change->sequence = sequence;
     change->own_token = own_token;
     memcpy(change->path, path, size);
-    push_locked(bucket, &change->notice);
-}
-
-void bucket_tell_vanished(void *bucket, const char *path)
-{
-    bucket_tell_changed_locked(bucket, path, UINT64_MAX, 0);
+    bucket_push_locked(bucket, &change->notice);
 }
 
 void bucket_become_gone_locked(struct bucket *bucket)
@@ -56,7 +51,7 @@ void bucket_become_gone_locked(struct bucket *bucket)
     bucket->state = BUCKET_GONE;
     bucket->want_watch = false;
     bucket->gone_notice.type = NOTICE_GONE;
-    push_locked(bucket, &bucket->gone_notice);
+    bucket_push_locked(bucket, &bucket->gone_notice);
     waiters_fail_locked(bucket, JSFS_STALE);
 }
 
@@ -65,7 +60,7 @@ void bucket_answer_locked(struct waiter *waiter, enum jsfs_status status)
     waiter_unlink_locked(waiter);
     waiter->status = status;
     waiter->notice.type = NOTICE_ANSWER;
-    push_locked(waiter->bucket, &waiter->notice);
+    bucket_push_locked(waiter->bucket, &waiter->notice);
 }
 
 enum jsfs_status bucket_apply_locked(struct bucket *bucket, const char *name_path,
@@ -114,6 +109,11 @@ static void give(struct bucket *bucket, struct notice *notice, bool stopped)
             give_change(bucket, (struct change_notice *)notice);
         free(notice);
         break;
+    case NOTICE_EVENT:
+        if (!stopped)
+            bucket_give_event(bucket, notice);
+        free(notice);
+        break;
     case NOTICE_LOST:
         if (!stopped && observer->lost != NULL)
             observer->lost(observer->arg, bucket);
@@ -121,6 +121,8 @@ static void give(struct bucket *bucket, struct notice *notice, bool stopped)
     case NOTICE_GONE:
         if (!stopped && observer->gone != NULL)
             observer->gone(observer->arg, bucket);
+        if (!stopped)
+            bucket_give_end(bucket);
         break;
     case NOTICE_ANSWER: waiter_give((struct waiter *)notice); break;
     }

@@ -24,7 +24,7 @@ enum bucket_state { BUCKET_IDLE, BUCKET_LOADING, BUCKET_LIVE, BUCKET_LOST, BUCKE
 #define BUCKET_POLL_MS 2000
 #define BUCKET_SUBJECT_MAX 3968 /* [bytes] of a subject within a control line of 4096 */
 
-enum notice_type { NOTICE_CHANGED, NOTICE_LOST, NOTICE_GONE, NOTICE_ANSWER };
+enum notice_type { NOTICE_CHANGED, NOTICE_EVENT, NOTICE_LOST, NOTICE_GONE, NOTICE_ANSWER };
 
 struct notice {
     enum notice_type type;
@@ -152,6 +152,12 @@ struct bucket {
     int64_t delta_tried;                    /* why everything was listed anew last */
     int64_t list_began_ms, relist_after_ms; /* not before, for a difference */
 
+    struct bucket_listener *listeners;
+    uint64_t event_number; /* events queued so far */
+    bool giving_event;     /* the list of listeners is being walked */
+    bool event_gap;        /* the next event follows a gap */
+    bool list_gap_told;    /* that the running list is one */
+
     struct hold *holds[BUCKET_HOLD_SLOTS];
     struct js_stream_info info;       /* as the server has described it last */
     struct bucket_error last_error;
@@ -177,20 +183,40 @@ void bucket_tell_changed_locked(struct bucket *bucket, const char *path,
 void bucket_tell_lost_locked(struct bucket *bucket);
 /* The stream is gone: state, waiters, observer. */
 void bucket_become_gone_locked(struct bucket *bucket);
+/* Append a notice to the queue. */
+void bucket_push_locked(struct bucket *bucket, struct notice *notice);
 /* Queue the answer of a waiter that is linked; it is not linked any more. */
 void bucket_answer_locked(struct waiter *waiter, enum jsfs_status status);
 /* Give what is queued. No lock held. */
 void bucket_give_notices(struct bucket *bucket);
 /* Drop what is queued by a bucket that is being freed. */
 void bucket_free_notices(struct bucket *bucket);
-/* For tree_list_end and the like; arg: the bucket, locked. */
-void bucket_tell_vanished(void *bucket, const char *path);
 
 /* Put an entry into the tree and queue what it changed. tell: the observer may know the name.
  *   JSFS_NO_MEMORY   nothing has changed */
 enum jsfs_status bucket_apply_locked(struct bucket *bucket, const char *name_path,
                                      const struct store_entry *entry, bool keep_directory,
                                      bool tell);
+
+/* bucket_event.c -------------------------------------------------------------------------- */
+
+/* For tree_list_end and the like; arg: the bucket, locked. */
+void bucket_tell_vanished(void *arg, const char *path, uint64_t sequence,
+                          int64_t modified_ns);
+/* The same for one that the leader does not have any more, behind a write of this mount. */
+void bucket_tell_forgotten_locked(struct bucket *bucket, const char *path,
+                                  uint64_t sequence, uint64_t own_token);
+/* Before the tree takes an entry of the watch: is it to be told to listeners? */
+bool bucket_is_event_locked(struct bucket *bucket, const char *path,
+                            const struct store_entry *entry);
+/* After that, and before bucket->seen knows it: tell it. name: raw. */
+void bucket_tell_entry_locked(struct bucket *bucket, const char *path, const char *name,
+                              const struct store_entry *entry);
+/* The server has lost its messages above last, which were told. */
+void bucket_tell_went_back_locked(struct bucket *bucket, uint64_t last);
+/* Give a NOTICE_EVENT to the listeners; tell them that the bucket is gone. No lock held. */
+void bucket_give_event(struct bucket *bucket, struct notice *notice);
+void bucket_give_end(struct bucket *bucket);
 
 /* bucket_wait.c --------------------------------------------------------------------------- */
 

@@ -93,8 +93,9 @@ static void take_info_locked(struct bucket *bucket, const struct js_stream_info 
     if (info->last_sequence < bucket->seen_at_poll) {
         jsfs_debug("stream went back bucket=%s last=%" PRIu64 " seen=%" PRIu64,
                    bucket->name, info->last_sequence, bucket->seen_at_poll);
-        tree_drop_above(bucket->tree, info->last_sequence, bucket_tell_vanished, bucket);
+        bucket_tell_went_back_locked(bucket, info->last_sequence);
         bucket->seen = info->last_sequence;
+        tree_drop_above(bucket->tree, info->last_sequence, bucket_tell_vanished, bucket);
         bucket_restart_locked(bucket);
         return;
     }
@@ -144,7 +145,7 @@ static void note_use_locked(struct bucket *bucket, int64_t now_ms)
 static void check_idle_locked(struct bucket *bucket, int64_t now_ms)
 {
     if (bucket->options.idle_ms <= 0 || !bucket->watching || bucket->waiters != NULL ||
-        bucket->state == BUCKET_GONE ||
+        bucket->listeners != NULL || bucket->state == BUCKET_GONE ||
         now_ms - bucket->used_at_ms < bucket->options.idle_ms)
         return;
     jsfs_debug("idle bucket=%s", bucket->name);

@@ -32,6 +32,7 @@ static void on_begin(void *arg, bool full)
     if (!is_deaf_locked(bucket)) {
         set_lost_locked(bucket);
         bucket->list_full = full;
+        bucket->list_gap_told = false;
         bucket->list_began_ms = clock_monotonic_ms();
         if (full)
             tree_list_begin(bucket->tree);
@@ -51,13 +52,17 @@ static bool is_own_removal_locked(const struct bucket *bucket, uint64_t token)
 
 /* Nobody knows a name yet that the first list tells. */
 static enum jsfs_status take_entry_locked(struct bucket *bucket, const char *path,
+                                          const char *name,
                                           const struct store_entry *entry)
 {
+    bool is_event = bucket_is_event_locked(bucket, path, entry);
     bool tell = bucket->listed || entry->own_token != 0;
     bool own_removal =
         entry->own_token != 0 && is_own_removal_locked(bucket, entry->own_token);
     enum jsfs_status status = bucket_apply_locked(bucket, path, entry, own_removal, tell);
 
+    if (is_event)
+        bucket_tell_entry_locked(bucket, path, name, entry);
     bucket->events++;
     if (entry->sequence > bucket->seen)
         bucket->seen = entry->sequence;
@@ -77,7 +82,7 @@ static void on_entry(void *arg, const char *name, const struct store_entry *entr
     status = name_encode(name, strlen(name), path);
     pthread_mutex_lock(&bucket->lock);
     if (status == JSFS_OK)
-        status = take_entry_locked(bucket, path->data, entry);
+        status = take_entry_locked(bucket, path->data, name, entry);
     if (status == JSFS_NO_MEMORY)
         bucket_restart_locked(bucket);
     quiet = bucket->queue == NULL;

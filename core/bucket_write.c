@@ -13,13 +13,14 @@ static void take_answer_locked(struct waiter *waiter, enum jsfs_status status,
 {
     struct bucket *bucket = waiter->bucket;
     bool vanished = status == JSFS_NOT_FOUND;
+    uint64_t known = tree_sequence(bucket->tree, waiter->name_path, NULL);
 
     if (status == JSFS_OK)
         (void)bucket_apply_locked(bucket, waiter->name_path, entry, waiter->removal,
                                   true);
     else if (vanished && tree_forget(bucket->tree, waiter->name_path, waiter->sequence,
                                      waiter->removal))
-        bucket_tell_changed_locked(bucket, waiter->name_path, UINT64_MAX, waiter->token);
+        bucket_tell_forgotten_locked(bucket, waiter->name_path, known, waiter->token);
     if (waiter->linked && (vanished || waiter_is_echoed(waiter)))
         bucket_answer_locked(waiter, JSFS_OK);
 }

@@ -409,6 +409,8 @@ static void take_message(struct store_core *core, const struct watcher_message *
     struct store_entry entry =
         kv_entry_of(kv_state_of(message->operation, message->marker), message->sequence,
                  message->time_ns, message->stored_bytes, message->message_id);
+    entry.expired = entry.state == STORE_PURGED && message->operation == NULL &&
+                    strcmp(message->marker, "MaxAge") == 0;
     own_writes_seen(&core->own_writes, name, message->sequence);
     core->events.entry(core->events_arg, name, &entry);
 }

@@ -81,10 +81,13 @@ enum jsfs_status object_read_entry(const struct object_message *message,
     *entry = (struct store_entry){.state = STORE_PURGED,
                                   .sequence = message->sequence,
                                   .modified_ns = message->time_ns,
-                                  .own_token = store_message_token(message->message_id)};
+                                  .own_token = store_message_token(message->message_id),
+                                  .expired = message->marker != NULL &&
+                                             strcmp(message->marker, "MaxAge") == 0};
     *meta = NULL;
     if (message->size == 0 && message->marker != NULL)
         return JSFS_OK;
+    entry->expired = false;
     status = object_meta_parse(message->data, message->size, &read);
     if (status != JSFS_OK) {
         entry->state = STORE_CORRUPT;

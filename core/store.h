@@ -36,6 +36,7 @@ struct store_entry {
     enum store_state state;
     uint64_t sequence;     /* KV: the revision; object: that of the meta message */
     int64_t modified_ns;   /* when the server stored it [ns since 1970] */
+    bool expired;          /* PURGED, told by the watch: by age, not by a client */
     uint64_t size_bytes;   /* of the value or object; 0 unless live */
     uint64_t own_token;    /* store_write.token of this mount's write that made it; 0: foreign */
     const struct object_meta *meta; /* object, state LIVE or DELETED; else NULL */

@@ -68,26 +68,29 @@ bool tree_forget(struct tree *tree, const char *path, uint64_t sequence,
 /* Begin a full list: every name is unconfirmed until it is applied again. */
 void tree_list_begin(struct tree *tree);
 
-/* End a full list: what is still unconfirmed is removed; removed(arg, path) is called for each
- * shown one, without the lock. What is newer than all the list told is kept once, because the
+/* A name has vanished without a message: its newest message and when that was stored. Called
+ * without the tree's lock. */
+typedef void tree_removed(void *arg, const char *path, uint64_t sequence,
+                          int64_t modified_ns);
+
+/* End a full list: what is still unconfirmed is removed; removed is called for each shown one. What is newer than all the list told is kept once, because the
  * list may have come from a replica that lags behind an answer of the leader.
  *   returns   how many were kept so: doubtful until they are told again
  */
-size_t tree_list_end(struct tree *tree, void (*removed)(void *arg, const char *path),
-                     void *arg);
+size_t tree_list_end(struct tree *tree, tree_removed *removed, void *arg);
 
 /* Remove names whose sequence is below first (purged or expired on the server); as above. */
 void tree_drop_below(struct tree *tree, uint64_t first,
-                     void (*removed)(void *arg, const char *path), void *arg);
+                     tree_removed *removed, void *arg);
 
 /* Forget names whose sequence is above last (the server lost its newest messages); as above. */
 void tree_drop_above(struct tree *tree, uint64_t last,
-                     void (*removed)(void *arg, const char *path), void *arg);
+                     tree_removed *removed, void *arg);
 
 /* Remove names older than max_age as of now_ns; as above. Returns the time [ns] at which the
  * next one expires, or INT64_MAX. May look at a bounded part only; call it again. */
 int64_t tree_expire(struct tree *tree, int64_t now_ns,
-                    void (*removed)(void *arg, const char *path), void *arg);
+                    tree_removed *removed, void *arg);
 
 /* What the tree knows of a path ("" is the bucket's own directory).
  *   JSFS_NOT_FOUND, JSFS_NOT_DIRECTORY (a component on the way is a file);   JSFS_NO_MEMORY

@@ -9,23 +9,30 @@
 
 #define EXPIRE_MOST 4096 /* names that one call of tree_expire() removes */
 
-/* Paths of removed names, one behind the other, each with its NUL. */
+/* What was removed, one behind the other: a struct version, then its path with its NUL. */
 struct removal {
-    struct buffer paths;
-    void (*removed)(void *arg, const char *path);
+    struct buffer noted;
+    tree_removed *removed;
     void *arg;
 };
 
-static bool note_path(struct buffer *paths, const struct node *node)
+struct version {
+    uint64_t sequence;
+    int64_t modified_ns;
+};
+
+static bool note(struct buffer *noted, const struct node *node)
 {
-    size_t size = 0, start = paths->size;
+    const struct version version = {node->sequence, node->modified_ns};
+    size_t size = sizeof(version), start = noted->size;
     char *at;
 
     for (const struct node *up = node; up->parent != NULL; up = up->parent)
         size += strlen(up->name) + 1;
-    if (buffer_resize(paths, start + size) != JSFS_OK)
+    if (buffer_resize(noted, start + size) != JSFS_OK)
         return false;
-    at = paths->data + start + size;
+    memcpy(noted->data + start, &version, sizeof(version));
+    at = noted->data + start + size;
     for (const struct node *up = node; up->parent != NULL; up = up->parent) {
         size_t length = strlen(up->name);
 
@@ -36,12 +43,12 @@ static bool note_path(struct buffer *paths, const struct node *node)
     return true;
 }
 
-/* Remove the entry of a node and note its path; false without memory, then it stays. */
+/* Remove the entry of a node and note it; false without memory, then it stays. */
 static bool remove_entry(struct tree *tree, struct node *node, struct removal *removal)
 {
     bool before = node_shows(node);
 
-    if (node_shows_entry(node) && !note_path(&removal->paths, node))
+    if (node_shows_entry(node) && !note(&removal->noted, node))
         return false;
     node_clear_entry(tree, node);
     node_changed(node, before);
@@ -51,10 +58,17 @@ static bool remove_entry(struct tree *tree, struct node *node, struct removal *r
 
 static void tell(struct removal *removal)
 {
-    for (size_t at = 0; at < removal->paths.size;
-         at += strlen(removal->paths.data + at) + 1)
-        removal->removed(removal->arg, removal->paths.data + at);
-    buffer_clear(&removal->paths);
+    size_t at = 0;
+
+    while (at < removal->noted.size) {
+        const char *path = removal->noted.data + at + sizeof(struct version);
+        struct version version;
+
+        memcpy(&version, removal->noted.data + at, sizeof(version));
+        removal->removed(removal->arg, path, version.sequence, version.modified_ns);
+        at += sizeof(version) + strlen(path) + 1;
+    }
+    buffer_clear(&removal->noted);
 }
 
 void tree_list_begin(struct tree *tree)
@@ -85,8 +99,7 @@ static size_t sweep_unlisted(struct tree *tree, struct removal *removal)
     return doubtful;
 }
 
-size_t tree_list_end(struct tree *tree, void (*removed)(void *arg, const char *path),
-                     void *arg)
+size_t tree_list_end(struct tree *tree, tree_removed *removed, void *arg)
 {
     struct removal removal = {BUFFER_INIT, removed, arg};
     size_t doubtful = sweep_unlisted(tree, &removal);
@@ -96,7 +109,7 @@ size_t tree_list_end(struct tree *tree, void (*removed)(void *arg, const char *p
 }
 
 void tree_drop_below(struct tree *tree, uint64_t first,
-                     void (*removed)(void *arg, const char *path), void *arg)
+                     tree_removed *removed, void *arg)
 {
     struct removal removal = {BUFFER_INIT, removed, arg};
 
@@ -110,7 +123,7 @@ void tree_drop_below(struct tree *tree, uint64_t first,
 }
 
 void tree_drop_above(struct tree *tree, uint64_t last,
-                     void (*removed)(void *arg, const char *path), void *arg)
+                     tree_removed *removed, void *arg)
 {
     struct removal removal = {BUFFER_INIT, removed, arg};
 
@@ -124,7 +137,7 @@ void tree_drop_above(struct tree *tree, uint64_t last,
 }
 
 int64_t tree_expire(struct tree *tree, int64_t now_ns,
-                    void (*removed)(void *arg, const char *path), void *arg)
+                    tree_removed *removed, void *arg)
 {
     struct removal removal = {BUFFER_INIT, removed, arg};
     int64_t max_age_ns = atomic_load(&tree->max_age_ns), next_ns = INT64_MAX;

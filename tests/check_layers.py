@@ -12,8 +12,8 @@ import sys
 
 LAYERS = {
     1: "core/: base64 buffer bytes cleanup clock executor log status",
-    2: "core/: config delivery digest header_block js_reply js_time name_codec name_set nuid"
-       " object_meta own_writes store stream_config stream_text",
+    2: "core/: config delivery digest header_block js_reply js_time json_line name_codec name_set"
+       " nuid object_meta own_writes store stream_config stream_text",
     3: "core/: advisories atomic_* connection direct_get embedded js_api js_api_* kv_* link"
        " object_* publication publication_* request_table requester status_fold store_core"
        " store_describe"

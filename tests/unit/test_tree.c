@@ -95,8 +95,11 @@ static const char *names_of(struct tree *tree, const char *path)
 /* Notes removed paths, joined by blanks. */
 static char removed_paths[512];
 
-static void note_removed(void *arg, const char *path)
+static void note_removed(void *arg, const char *path, uint64_t sequence,
+                          int64_t modified_ns)
 {
+    (void)sequence;
+    (void)modified_ns;
     (void)arg;
     if (removed_paths[0] != '\0')
         strcat(removed_paths, " ");

@@ -147,8 +147,11 @@ static void apply_any(struct model *model, struct name *name)
     apply(model, name, draw(model, 2) == 0, sequence, draw(model, 2) == 0);
 }
 
-static void count_removed(void *arg, const char *path)
+static void count_removed(void *arg, const char *path, uint64_t sequence,
+                          int64_t modified_ns)
 {
+    (void)sequence;
+    (void)modified_ns;
     (void)path;
     ++*(int *)arg;
 }

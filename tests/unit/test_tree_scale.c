@@ -45,8 +45,11 @@ static struct tree_change put(struct tree *tree, const char *path, uint64_t sequ
     return apply(tree, path, STORE_LIVE, sequence);
 }
 
-static void ignore_removed(void *arg, const char *path)
+static void ignore_removed(void *arg, const char *path, uint64_t sequence,
+                          int64_t modified_ns)
 {
+    (void)sequence;
+    (void)modified_ns;
     (void)arg;
     (void)path;
 }
