@@ -33,7 +33,7 @@ static bool append(struct lines *lines, const char *line, size_t size)
     return true;
 }
 
-static void lose(struct lines *lines, uint64_t number)
+void lines_lose(struct lines *lines, uint64_t number)
 {
     lines->lost.count++;
     if (number == 0)
@@ -59,7 +59,7 @@ void lines_put(struct lines *lines, const char *line, size_t size, uint64_t numb
         tell_lost(lines);
     if (lines->lost.count > 0 || waiting(lines) + size > lines->limit ||
         !append(lines, line, size))
-        lose(lines, number);
+        lines_lose(lines, number);
 }
 
 bool lines_waiting(const struct lines *lines)
@@ -89,6 +89,8 @@ void lines_take(struct lines *lines, char *out, size_t size)
     memcpy(out, lines->text.data + lines->taken, size);
     lines->taken += size;
     compact(lines);
+    if (waiting(lines) <= lines->limit / 2)
+        tell_lost(lines);
 }
 
 void lines_clear(struct lines *lines)

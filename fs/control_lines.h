@@ -33,6 +33,9 @@ struct lines {
  *   number   told of it when it is lost; 0: it has none */
 void lines_put(struct lines *lines, const char *line, size_t size, uint64_t number);
 
+/* A line that could not even be made is lost. */
+void lines_lose(struct lines *lines, uint64_t number);
+
 /* True when there is something to read. */
 bool lines_waiting(const struct lines *lines);
 

@@ -6,6 +6,7 @@
 #include "core/conflict_store.h"
 #include "core/log.h"
 #include "fs/changes.h"
+#include "fs/control_events.h"
 #include "fs/fs_state.h"
 #include "fs/handle.h"
 #include "fs/notifier.h"
@@ -79,11 +80,19 @@ struct fs *fs_new(const struct config *config, const char *server,
     fs->handles = handle_list_new();
     fs->parked = op_list_new();
     fs->pending = pending_new();
+<<<<<<< HEAD
     fs->conflicts = open_conflicts(config, server);
     fs->cache = chunk_cache_new((size_t)config->cache_bytes);
     struct catalog_observer observer = changes_observer(fs);
     if (fs->inodes != NULL && fs->handles != NULL && fs->parked != NULL &&
         fs->pending != NULL && fs->cache != NULL && fs->conflicts != NULL)
+=======
+    fs->event_readers = event_readers_new();
+    fs->cache = chunk_cache_new((size_t)config->cache_bytes);
+    struct catalog_observer observer = changes_observer(fs);
+    if (fs->inodes != NULL && fs->handles != NULL && fs->parked != NULL &&
+        fs->pending != NULL && fs->cache != NULL && fs->event_readers != NULL)
+>>>>>>> e943b6e (fs: serve .jsfs/events, one JSON line for each change)
         fs->catalog = catalog_new(connection, executor, config, &observer);
     if (fs->catalog == NULL) {
         fs_free(fs);
@@ -101,6 +110,7 @@ enum jsfs_status fs_attach(struct fs *fs, struct fuse_session *session)
 unsigned fs_shutdown(struct fs *fs, int timeout_ms)
 {
     atomic_store(&fs->closing, true);
+    event_readers_end(fs->event_readers);
     return handle_list_commit(fs->handles, timeout_ms);
 }
 
@@ -110,6 +120,7 @@ unsigned fs_shutdown(struct fs *fs, int timeout_ms)
 void fs_detach(struct fs *fs)
 {
     op_list_interrupt(fs->parked);
+    event_readers_end(fs->event_readers);
     catalog_stop(fs->catalog);
     connection_interrupt(fs->connection);
     executor_drop_timers(fs->executor);
@@ -125,6 +136,7 @@ void fs_free(struct fs *fs)
     if (fs == NULL)
         return;
     catalog_free(fs->catalog);
+    event_readers_free(fs->event_readers);
     if (fs->handles != NULL)
         handle_list_free(fs->handles);
     inode_table_free(fs->inodes);

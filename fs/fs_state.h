@@ -16,7 +16,11 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+<<<<<<< HEAD
 struct conflict_store;
+=======
+struct event_readers;
+>>>>>>> e943b6e (fs: serve .jsfs/events, one JSON line for each change)
 struct handle_list;
 struct notifier;
 struct op_list;
@@ -34,6 +38,7 @@ struct fs {
     struct conflict_store *conflicts;
     struct pending *pending; /* requests, commits and fetches under way */
     struct notifier *notifier;
+    struct event_readers *event_readers;
     uid_t uid; /* owner of all files: who mounted */
     gid_t gid;
     atomic_bool closing; /* no new writing: fs_shutdown has begun */

@@ -215,6 +215,11 @@ bool op_claim(struct op *op)
     }
 }
 
+bool op_is_answered(const struct op *op)
+{
+    return atomic_load(&op->state) == CLAIMED;
+}
+
 void op_done(struct op *op)
 {
     unref(op);

@@ -89,6 +89,9 @@ void op_reply_statfs(struct op *op, const struct statvfs *statfs);
 bool op_claim(struct op *op);
 void op_done(struct op *op);
 
+/* True when somebody has answered, or is about to. */
+bool op_is_answered(const struct op *op);
+
 /* Answer with a statfs if nobody has answered after so long. Call it before the core call. */
 void op_statfs_within(struct op *op, int64_t delay_ms, const struct statvfs *statfs);
 

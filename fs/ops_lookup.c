@@ -197,9 +197,10 @@ void op_getattr(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *in
     struct op *op = op_new(request, "getattr", number);
     struct stat attr;
 
-    (void)info;
     if (op == NULL)
         return;
+    if (info != NULL)
+        op->info = *info;
     if (op->inode->special != NULL && op->inode->bucket != NULL &&
         bucket_is_gone(op->inode->bucket)) {
         op_reply_errno(op, ESTALE);

@@ -44,7 +44,9 @@ struct special_ops {
     void (*poll)(struct op *op, struct fuse_pollhandle *handle); /* NULL: always ready */
 
     void (*getattr)(struct op *op); /* where attr must be asked for; ends in op_reply_attr() of
-                                       attr_of(); NULL: attr_of() at once */
+                                       attr_of(); NULL: attr_of() at once. op->info is set when
+                                       it is asked through an open file, as lseek(2) to its end
+                                       does and fstat(2) does not */
 
     /* What stat(2) shows; st_ino is set. Returns how long it may be cached [s]. Never blocks. */
     double (*attr)(struct fs *fs, struct inode *inode, struct stat *out);
