@@ -154,7 +154,7 @@ double attr_of(struct fs *fs, struct inode *inode, struct stat *out)
     fill(fs, inode->kind, &attr, inode->shown_number, out);
     if (inode_is_removed(fs->inodes, inode))
         out->st_nlink = 0;
-    if (writing || attr.local)
+    if (writing || attr.local || inode_is_moved(fs->inodes, inode))
         return 0;
     if (inode->bucket == NULL)
         return fs->config->attr_timeout_s;

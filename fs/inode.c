@@ -7,20 +7,12 @@
 
 #include "core/cleanup.h"
 #include "core/clock.h"
+#include "fs/inode_table.h"
 #include "fs/special.h"
 
 #include <string.h>
 
 #define FIRST_BUCKETS 1024
-
-struct inode_table {
-    pthread_mutex_t lock;
-    struct inode **by_number; /* lock; capacity chains */
-    struct inode **by_name;   /* lock; capacity chains */
-    size_t capacity;          /* lock; a power of two */
-    size_t count;             /* lock */
-    uint64_t next_number;     /* lock */
-};
 
 /* FNV-1a; names are short. */
 static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size)
@@ -39,7 +31,7 @@ static uint64_t mix(uint64_t hash)
     return hash ^ (hash >> 29);
 }
 
-static size_t number_slot(const struct inode_table *table, uint64_t number)
+size_t inode_number_slot(const struct inode_table *table, uint64_t number)
 {
     return (size_t)mix(number) & (table->capacity - 1);
 }
@@ -82,7 +74,7 @@ uint64_t inode_bucket_number(enum store_kind kind, const char *name)
     return place_number(kind, name, "", false, 0);
 }
 
-static void destroy(struct inode *inode)
+void inode_destroy(struct inode *inode)
 {
     value_file_unref(inode->value);
     source_unref(inode->source);
@@ -110,7 +102,7 @@ static struct inode *create(enum inode_kind kind, const char *name, struct bucke
     inode->name = strdup(name);
     inode->path = path != NULL ? strdup(path) : NULL;
     if (inode->name == NULL || (path != NULL && inode->path == NULL)) {
-        destroy(inode);
+        inode_destroy(inode);
         return NULL;
     }
     return inode;
@@ -129,7 +121,7 @@ static void rehash_locked(struct inode_table *table, struct inode **by_number,
     for (size_t i = 0; i < old_capacity; i++) {
         for (struct inode *inode = old[i], *next; inode != NULL; inode = next) {
             next = inode->next_number;
-            struct inode **slot = &by_number[number_slot(table, inode->number)];
+            struct inode **slot = &by_number[inode_number_slot(table, inode->number)];
             inode->next_number = *slot;
             *slot = inode;
             if (!inode->bound || inode->parent == NULL)
@@ -159,12 +151,12 @@ static void grow_locked(struct inode_table *table)
     rehash_locked(table, by_number, by_name, capacity);
 }
 
-static void insert_locked(struct inode_table *table, struct inode *inode, uint64_t number)
+void inode_insert_locked(struct inode_table *table, struct inode *inode, uint64_t number)
 {
     grow_locked(table);
     inode->number = number;
     inode->bound = true;
-    struct inode **slot = &table->by_number[number_slot(table, number)];
+    struct inode **slot = &table->by_number[inode_number_slot(table, number)];
     inode->next_number = *slot;
     *slot = inode;
     table->count++;
@@ -175,8 +167,8 @@ static void insert_locked(struct inode_table *table, struct inode *inode, uint64
     *slot = inode;
 }
 
-static struct inode *find_name_locked(struct inode_table *table, const struct inode *parent,
-                                      const char *name)
+struct inode *inode_find_name_locked(struct inode_table *table, const struct inode *parent,
+                                     const char *name)
 {
     struct inode *inode = table->by_name[name_slot(table, parent->number, name)];
 
@@ -188,14 +180,14 @@ static struct inode *find_name_locked(struct inode_table *table, const struct in
 
 static struct inode *find_number_locked(struct inode_table *table, uint64_t number)
 {
-    struct inode *inode = table->by_number[number_slot(table, number)];
+    struct inode *inode = table->by_number[inode_number_slot(table, number)];
 
     while (inode != NULL && inode->number != number)
         inode = inode->next_number;
     return inode;
 }
 
-static void unbind_locked(struct inode_table *table, struct inode *inode)
+void inode_unbind_locked(struct inode_table *table, struct inode *inode)
 {
     if (!inode->bound || inode->parent == NULL)
         return;
@@ -206,41 +198,6 @@ static void unbind_locked(struct inode_table *table, struct inode *inode)
     *link = inode->next_name;
     inode->next_name = NULL;
     inode->bound = false;
-}
-
-/* Takes what nobody holds out of the table, its parents with it; the caller destroys the chain,
- * linked by next_name, without the lock.
- */
-static struct inode *reap_locked(struct inode_table *table, struct inode *inode)
-{
-    struct inode *dead = NULL;
-
-    while (inode != NULL && inode->lookups == 0 && inode->references == 0 &&
-           inode->number > INODE_NUMBER_OBJECT) {
-        struct inode **link = &table->by_number[number_slot(table, inode->number)];
-        struct inode *parent = inode->parent;
-
-        unbind_locked(table, inode);
-        while (*link != inode)
-            link = &(*link)->next_number;
-        *link = inode->next_number;
-        table->count--;
-        inode->next_name = dead;
-        dead = inode;
-        parent->references--;
-        inode = parent;
-    }
-    return dead;
-}
-
-static void destroy_chain(struct inode *dead)
-{
-    while (dead != NULL) {
-        struct inode *next = dead->next_name;
-
-        destroy(dead);
-        dead = next;
-    }
 }
 
 static bool add_fixed(struct inode_table *table, struct inode *parent, uint64_t number,
@@ -254,7 +211,7 @@ static bool add_fixed(struct inode_table *table, struct inode *parent, uint64_t 
     inode->shown_number = number;
     inode->attr.type = TREE_DIRECTORY;
     inode->attr.modified_ns = inode->born_ns;
-    insert_locked(table, inode, number);
+    inode_insert_locked(table, inode, number);
     return true;
 }
 
@@ -290,7 +247,7 @@ void inode_table_free(struct inode_table *table)
     for (size_t i = 0; table->by_number != NULL && i < table->capacity; i++) {
         for (struct inode *inode = table->by_number[i], *next; inode != NULL; inode = next) {
             next = inode->next_number;
-            destroy(inode);
+            inode_destroy(inode);
         }
     }
     free(table->by_number);
@@ -300,6 +257,18 @@ void inode_table_free(struct inode_table *table)
 }
 
 struct inode *inode_get(struct inode_table *table, uint64_t number)
+{
+    SCOPED_LOCK(&table->lock);
+    struct inode *inode = find_number_locked(table, number);
+
+    while (inode != NULL && inode->moved != NULL)
+        inode = inode->moved;
+    if (inode != NULL)
+        inode->references++;
+    return inode;
+}
+
+struct inode *inode_get_exactly(struct inode_table *table, uint64_t number)
 {
     SCOPED_LOCK(&table->lock);
     struct inode *inode = find_number_locked(table, number);
@@ -324,9 +293,9 @@ void inode_put(struct inode_table *table, struct inode *inode)
         return;
     pthread_mutex_lock(&table->lock);
     inode->references--;
-    dead = reap_locked(table, inode);
+    dead = inode_reap_locked(table, inode);
     pthread_mutex_unlock(&table->lock);
-    destroy_chain(dead);
+    inode_destroy_chain(dead);
 }
 
 static bool is_same_special(const struct special *one, const struct special *other)
@@ -347,8 +316,8 @@ static bool fits(const struct inode *inode, const struct inode_target *target)
            inode->attr.corrupt == target->attr->corrupt;
 }
 
-static struct inode *create_for(struct inode *parent, const char *name,
-                                const struct inode_target *target)
+struct inode *inode_create_for(struct inode *parent, const char *name,
+                               const struct inode_target *target)
 {
     struct inode *inode = create(target->kind, name, target->bucket, target->path);
 
@@ -372,19 +341,19 @@ struct inode *inode_bind(struct inode_table *table, struct inode *parent, const 
                          const struct inode_target *target)
 {
     SCOPED_LOCK(&table->lock);
-    struct inode *inode = find_name_locked(table, parent, name);
+    struct inode *inode = inode_find_name_locked(table, parent, name);
 
     if (inode != NULL && !fits(inode, target)) {
         inode->removed = true;
-        unbind_locked(table, inode);
+        inode_unbind_locked(table, inode);
         inode = NULL;
     }
     if (inode == NULL) {
-        inode = create_for(parent, name, target);
+        inode = inode_create_for(parent, name, target);
         if (inode == NULL)
             return NULL;
         parent->references++;
-        insert_locked(table, inode, table->next_number++);
+        inode_insert_locked(table, inode, table->next_number++);
     }
     inode->references++;
     return inode;
@@ -400,7 +369,7 @@ struct inode *inode_bound(struct inode_table *table, const struct inode *parent,
                           const char *name)
 {
     SCOPED_LOCK(&table->lock);
-    struct inode *inode = find_name_locked(table, parent, name);
+    struct inode *inode = inode_find_name_locked(table, parent, name);
 
     if (inode != NULL)
         inode->references++;
@@ -415,17 +384,17 @@ void inode_forget(struct inode_table *table, uint64_t number, uint64_t count)
     struct inode *inode = find_number_locked(table, number);
     if (inode != NULL) {
         inode->lookups -= count < inode->lookups ? count : inode->lookups;
-        dead = reap_locked(table, inode);
+        dead = inode_reap_locked(table, inode);
     }
     pthread_mutex_unlock(&table->lock);
-    destroy_chain(dead);
+    inode_destroy_chain(dead);
 }
 
 void inode_unbind(struct inode_table *table, struct inode *inode)
 {
     SCOPED_LOCK(&table->lock);
     inode->removed = true;
-    unbind_locked(table, inode);
+    inode_unbind_locked(table, inode);
 }
 
 void inode_unlink(struct inode_table *table, struct inode *inode)
@@ -433,7 +402,7 @@ void inode_unlink(struct inode_table *table, struct inode *inode)
     SCOPED_LOCK(&table->lock);
     inode->removed = true;
     inode->unlinked = true;
-    unbind_locked(table, inode);
+    inode_unbind_locked(table, inode);
 }
 
 void inode_writers(struct inode_table *table, struct inode *inode, int change)
@@ -464,7 +433,7 @@ uint64_t inode_shown_number(struct inode_table *table, const struct inode *paren
                             const char *name, const struct inode_target *target)
 {
     pthread_mutex_lock(&table->lock);
-    const struct inode *inode = find_name_locked(table, parent, name);
+    const struct inode *inode = inode_find_name_locked(table, parent, name);
     uint64_t number = inode != NULL && fits(inode, target) ? inode->shown_number : 0;
     pthread_mutex_unlock(&table->lock);
 

@@ -53,6 +53,7 @@ struct inode {
     bool removed;            /* unlinked or replaced: nlink 0 */
     bool unlinked;           /* by this mount: nothing is committed any more */
     unsigned writers;        /* handles that may write; they keep the binding */
+    struct inode *moved;     /* counted; requests for this one are served as that one */
     struct tree_attr attr;   /* a file's version, or when it was bound; meta is NULL */
     struct inode *next_number, *next_name; /* hash chains */
 
@@ -79,8 +80,12 @@ struct inode_table *inode_table_new(void);
 /* Free everything, whatever is still counted: the kernel forgets nothing at unmount. */
 void inode_table_free(struct inode_table *table);
 
-/* A counted reference by nodeid, or NULL. */
+/* A counted reference by nodeid, or NULL. One that was moved is followed, so the result may have
+ * another number: then the kernel hears nothing of its changes under the number it asked for,
+ * and must not cache the answer. */
 struct inode *inode_get(struct inode_table *table, uint64_t number);
+/* The same without following: for requests on an open file. */
+struct inode *inode_get_exactly(struct inode_table *table, uint64_t number);
 /* One more reference to one that is held. */
 struct inode *inode_ref(struct inode_table *table, struct inode *inode);
 /* Give one back; NULL is fine. */
@@ -120,6 +125,16 @@ void inode_writers(struct inode_table *table, struct inode *inode, int change);
 
 /* The same, because this mount has unlinked it: what its handles still write is dropped. */
 void inode_unlink(struct inode_table *table, struct inode *inode);
+
+/* This mount has renamed what the kernel knows as `old`: it is `new` from now on. The name of old
+ * leads there no more; requests for its number are served as new, so that nobody sees a wrong
+ * answer until the kernel has been told to look the new name up again, and whoever works in a
+ * renamed directory goes on working. Directories below old follow to their namesakes below new,
+ * files below it are unbound. Both stay counted as they are; old keeps new. Handles of old stay
+ * with old.
+ */
+void inode_move(struct inode_table *table, struct inode *old, struct inode *new);
+bool inode_is_moved(struct inode_table *table, const struct inode *inode);
 
 /* True when it was unlinked or replaced; when this mount has unlinked it. */
 bool inode_is_removed(struct inode_table *table, const struct inode *inode);

@@ -87,6 +87,8 @@ static void unref(struct op *op)
         return;
     struct fs *fs = op->fs;
 
+    if (op->moved && op->holds_directory) /* the kernel may have the name in another place too */
+        notifier_entry(fs->notifier, op->inode, op->name);
     inode_put(fs->inodes, op->inode);
     inode_put(fs->inodes, op->child);
     inode_put(fs->inodes, op->other);
@@ -99,7 +101,8 @@ static void unref(struct op *op)
     pending_end(fs->pending);
 }
 
-struct op *op_new(fuse_req_t request, const char *what, uint64_t inode)
+static struct op *new_op(fuse_req_t request, const char *what, uint64_t inode,
+                         struct inode *(*get)(struct inode_table *table, uint64_t number))
 {
     struct op *op = calloc(1, sizeof(*op));
 
@@ -112,14 +115,25 @@ struct op *op_new(fuse_req_t request, const char *what, uint64_t inode)
     op->what = what;
     atomic_init(&op->references, 1);
     pending_begin(op->fs->pending);
-    op->inode = inode_get(op->fs->inodes, inode);
+    op->inode = get(op->fs->inodes, inode);
     if (op->inode == NULL) {
         fuse_reply_err(request, ESTALE);
         unref(op);
         return NULL;
     }
+    op->moved = op->inode->number != inode;
     atomic_init(&op->references, 2);
     return op;
+}
+
+struct op *op_new(fuse_req_t request, const char *what, uint64_t inode)
+{
+    return new_op(request, what, inode, inode_get);
+}
+
+struct op *op_new_open(fuse_req_t request, const char *what, uint64_t inode)
+{
+    return new_op(request, what, inode, inode_get_exactly);
 }
 
 struct op *op_new_named(fuse_req_t request, const char *what, uint64_t inode, const char *name)

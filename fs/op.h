@@ -44,6 +44,8 @@ struct op {
     uint64_t number;         /* whatever the handler counts */
     bool creates;            /* a file that this mount has not seen */
     bool exclusive;          /* and that must not exist */
+    bool moved;              /* the kernel asked with the number of one that inode_move() led to
+                                inode: it is not told of changes there and must cache nothing */
     bool holds_directory;    /* the kernel holds the lock of inode, and of other, until the
                                 answer */
     void (*resume)(struct op *op, enum jsfs_status status); /* what to do after a wait */
@@ -55,6 +57,9 @@ struct op {
  *             error (no such inode, no memory)
  */
 struct op *op_new(fuse_req_t request, const char *what, uint64_t inode);
+
+/* The same for a request on an open file, whose handle belongs to just this inode, moved or not. */
+struct op *op_new_open(fuse_req_t request, const char *what, uint64_t inode);
 
 /* The same, with a copy of the name that it is about: for requests about a name in a directory,
  * whose lock the kernel holds meanwhile (reference fuse.md §1.5). */

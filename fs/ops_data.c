@@ -136,7 +136,7 @@ static void serve_special(struct op *op, void (*serve)(struct op *op), int witho
 void op_read(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset,
              struct fuse_file_info *info)
 {
-    struct op *op = op_new(request, "read", number);
+    struct op *op = op_new_open(request, "read", number);
 
     if (op == NULL)
         return;
@@ -224,7 +224,7 @@ static void write_special(struct op *op, const char *data)
 void op_write(fuse_req_t request, fuse_ino_t number, const char *data, size_t size,
               off_t offset, struct fuse_file_info *info)
 {
-    struct op *op = op_new(request, "write", number);
+    struct op *op = op_new_open(request, "write", number);
 
     if (op == NULL)
         return;
@@ -280,7 +280,7 @@ static bool is_left_open(const struct op *op)
  */
 void op_flush(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info)
 {
-    struct op *op = op_new(request, "flush", number);
+    struct op *op = op_new_open(request, "flush", number);
 
     if (op == NULL)
         return;
@@ -298,7 +298,7 @@ void op_flush(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info
 void op_fsync(fuse_req_t request, fuse_ino_t number, int data_only,
               struct fuse_file_info *info)
 {
-    struct op *op = op_new(request, "fsync", number);
+    struct op *op = op_new_open(request, "fsync", number);
 
     (void)data_only;
     if (op == NULL)

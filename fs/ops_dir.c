@@ -63,7 +63,8 @@ static bool listing_fill(struct listing *listing, const struct dir_name *names, 
 static void reply_opendir(struct op *op, struct listing *listing)
 {
     struct bucket *bucket = op->inode->bucket;
-    bool live = op->inode->special == NULL && bucket != NULL && bucket_is_live(bucket);
+    bool live = op->inode->special == NULL && bucket != NULL && !op->moved &&
+                bucket_is_live(bucket);
 
     op->info.fh = (uint64_t)(uintptr_t)listing;
     op->info.cache_readdir = live;
@@ -175,7 +176,7 @@ static bool add_plus(struct page *page, const char *name, struct inode *inode, o
     if (fuse_add_direntry_plus(page->op->request, NULL, 0, name, NULL, 0) > room)
         return false;
     entry.attr_timeout = attr_of(fs, inode, &entry.attr);
-    entry.entry_timeout = attr_entry_timeout(fs, inode);
+    entry.entry_timeout = page->op->moved ? 0 : attr_entry_timeout(fs, inode);
     inode_remember(fs->inodes, inode);
     page->used += fuse_add_direntry_plus(page->op->request, page->data + page->used, room, name,
                                          &entry, offset);

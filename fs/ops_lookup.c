@@ -37,7 +37,7 @@ void op_reply_entry(struct op *op)
     struct fuse_entry_param entry = {.ino = inode->number};
 
     entry.attr_timeout = attr_of(fs, inode, &entry.attr);
-    entry.entry_timeout = attr_entry_timeout(fs, inode);
+    entry.entry_timeout = op->moved ? 0 : attr_entry_timeout(fs, inode);
     if (op_claim(op)) {
         inode_remember(fs->inodes, inode);
         if (fuse_reply_entry(op->request, &entry) < 0)
@@ -52,7 +52,7 @@ static void reply_absent(struct op *op)
         .entry_timeout = attr_absence_timeout(op->fs, op->inode->bucket),
     };
 
-    if (entry.entry_timeout <= 0) {
+    if (op->moved || entry.entry_timeout <= 0) {
         op_reply_errno(op, ENOENT);
         return;
     }
@@ -194,7 +194,8 @@ void op_forget_multi(fuse_req_t request, size_t count, struct fuse_forget_data *
 
 void op_getattr(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info)
 {
-    struct op *op = op_new(request, "getattr", number);
+    struct op *op = info != NULL ? op_new_open(request, "getattr", number)
+                                 : op_new(request, "getattr", number);
     struct stat attr;
 
     if (op == NULL)
@@ -208,7 +209,7 @@ void op_getattr(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *in
         op->inode->special->ops->getattr(op);
     } else {
         double timeout = attr_of(op->fs, op->inode, &attr);
-        op_reply_attr(op, &attr, timeout);
+        op_reply_attr(op, &attr, op->moved ? 0 : timeout);
     }
     op_park(op);
 }

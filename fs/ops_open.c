@@ -201,7 +201,7 @@ static int send_created(struct op *op)
     struct fuse_entry_param entry = {.ino = op->child->number};
 
     entry.attr_timeout = attr_of(fs, op->child, &entry.attr);
-    entry.entry_timeout = attr_entry_timeout(fs, op->child);
+    entry.entry_timeout = op->moved ? 0 : attr_entry_timeout(fs, op->child);
     inode_remember(fs->inodes, op->child);
     int result = fuse_reply_create(op->request, &entry, &op->info);
     if (result < 0)
@@ -273,7 +273,9 @@ void op_open(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info)
     op->info = *info;
     op->child = inode_ref(op->fs->inodes, op->inode);
     const struct special_ops *special = special_of(op, SPECIAL_INODE);
-    if (special != NULL && special->open != NULL)
+    if (op->moved) /* the kernel looks the name up again and opens what it leads to */
+        op_reply_status(op, JSFS_STALE);
+    else if (special != NULL && special->open != NULL)
         special->open(op);
     else if (op->inode->kind != INODE_FILE)
         op_reply_errno(op, EISDIR);
@@ -400,7 +402,7 @@ static void released(void *arg, enum jsfs_status status)
 
 void op_release(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info)
 {
-    struct op *op = op_new(request, "release", number);
+    struct op *op = op_new_open(request, "release", number);
     struct handle *handle = op_handle(info);
 
     if (op == NULL) /* cannot be: the kernel holds the inode of an open file */

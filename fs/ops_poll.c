@@ -11,7 +11,7 @@
 void op_poll(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info,
              struct fuse_pollhandle *handle)
 {
-    struct op *op = op_new(request, "poll", number);
+    struct op *op = op_new_open(request, "poll", number);
 
     if (op == NULL) {
         fuse_pollhandle_destroy(handle);

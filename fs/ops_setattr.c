@@ -17,7 +17,7 @@ static void reply_attributes(struct op *op)
     struct stat attr;
     double timeout = attr_of(op->fs, op->inode, &attr);
 
-    op_reply_attr(op, &attr, timeout);
+    op_reply_attr(op, &attr, op->moved ? 0 : timeout);
 }
 
 /* An object is replaced as a whole: its size can become 0, or stay. */
@@ -84,7 +84,8 @@ static void truncate_path(struct op *op)
 void op_setattr(fuse_req_t request, fuse_ino_t number, struct stat *attr, int to_set,
                 struct fuse_file_info *info)
 {
-    struct op *op = op_new(request, "setattr", number);
+    struct op *op = info != NULL ? op_new_open(request, "setattr", number)
+                                 : op_new(request, "setattr", number);
     enum jsfs_status status;
 
     if (op == NULL)

@@ -659,6 +659,146 @@ static void threads_that_look_up_and_forget_leave_nothing_behind(void **state)
     assert_false(exists(w, number));
 }
 
+/* Moved ------------------------------------------------------------------------------------- */
+
+/* The number that requests for a number are served as; 0: none. */
+static uint64_t served_as(struct world *w, uint64_t number)
+{
+    struct inode *inode = inode_get(w->table, number);
+    uint64_t served = inode != NULL ? inode->number : 0;
+
+    inode_put(w->table, inode);
+    return served;
+}
+
+static void a_moved_inode_is_served_as_the_new_one(void **state)
+{
+    struct world *w = *state;
+    struct inode *old = bind_file(w, w->bucket, "a", "a", 5);
+    struct inode *new = bind_file(w, w->bucket, "b", "b", 6);
+    struct inode *exact;
+
+    inode_unbind(w->table, old);
+    inode_move(w->table, old, new);
+    assert_int_equal(served_as(w, old->number), new->number);
+    assert_true(inode_is_moved(w->table, old));
+    assert_false(inode_is_removed(w->table, old));
+    assert_int_equal(bound_number(w, w->bucket, "a"), 0);
+    assert_int_equal(bound_number(w, w->bucket, "b"), new->number);
+    exact = inode_get_exactly(w->table, old->number);
+    assert_ptr_equal(exact, old);
+    inode_put(w->table, exact);
+    inode_put(w->table, old);
+    inode_put(w->table, new);
+}
+
+static void a_moved_inode_keeps_the_new_one_as_long_as_it_lives(void **state)
+{
+    struct world *w = *state;
+    struct inode *old = bind_file(w, w->bucket, "a", "a", 5);
+    struct inode *new = bind_file(w, w->bucket, "b", "b", 6);
+    uint64_t number = old->number, new_number = new->number;
+
+    inode_remember(w->table, old);
+    inode_move(w->table, old, new);
+    inode_put(w->table, old);
+    inode_put(w->table, new);
+    assert_int_equal(served_as(w, number), new_number);
+    inode_forget(w->table, number, 1);
+    assert_false(exists(w, number));
+    assert_false(exists(w, new_number));
+    assert_int_equal(bound_number(w, w->bucket, "b"), 0);
+}
+
+static void moves_follow_each_other_and_lead_in_no_circle(void **state)
+{
+    struct world *w = *state;
+    struct inode *a = bind_file(w, w->bucket, "a", "a", 5);
+    struct inode *b = bind_file(w, w->bucket, "b", "b", 6);
+    struct inode *c = bind_file(w, w->bucket, "c", "c", 7);
+    uint64_t last = c->number;
+
+    inode_move(w->table, a, b);
+    inode_move(w->table, b, c);
+    assert_int_equal(served_as(w, a->number), last);
+    assert_int_equal(served_as(w, b->number), last);
+    inode_move(w->table, c, a);
+    assert_int_equal(served_as(w, c->number), last);
+    inode_move(w->table, a, c);
+    assert_int_equal(served_as(w, a->number), last);
+    inode_put(w->table, b);
+    inode_put(w->table, a);
+    inode_put(w->table, c);
+    assert_false(exists(w, last));
+}
+
+static void a_second_move_lets_go_of_the_first(void **state)
+{
+    struct world *w = *state;
+    struct inode *a = bind_file(w, w->bucket, "a", "a", 5);
+    struct inode *b = bind_file(w, w->bucket, "b", "b", 6);
+    struct inode *c = bind_file(w, w->bucket, "c", "c", 7);
+    uint64_t first = b->number;
+
+    inode_move(w->table, a, b);
+    inode_put(w->table, b);
+    inode_move(w->table, a, c);
+    assert_false(exists(w, first));
+    assert_int_equal(served_as(w, a->number), c->number);
+    inode_put(w->table, a);
+    inode_put(w->table, c);
+}
+
+static void two_names_can_swap(void **state)
+{
+    struct world *w = *state;
+    struct inode *a = bind_file(w, w->bucket, "a", "a", 5);
+    struct inode *b = bind_file(w, w->bucket, "b", "b", 6);
+
+    inode_unbind(w->table, a);
+    inode_unbind(w->table, b);
+    struct inode *new_a = bind_file(w, w->bucket, "a", "a", 8);
+    struct inode *new_b = bind_file(w, w->bucket, "b", "b", 7);
+    inode_move(w->table, a, new_b);
+    inode_move(w->table, b, new_a);
+    assert_int_equal(served_as(w, a->number), new_b->number);
+    assert_int_equal(served_as(w, b->number), new_a->number);
+    inode_put(w->table, a);
+    inode_put(w->table, b);
+    inode_put(w->table, new_a);
+    inode_put(w->table, new_b);
+}
+
+static void what_is_below_a_moved_directory_follows(void **state)
+{
+    struct world *w = *state;
+    struct inode *d = bind_directory(w, w->bucket, "d", "d");
+    struct inode *e = bind_directory(w, d, "e", "d/e");
+    struct inode *f = bind_directory(w, e, "f", "d/e/f");
+    struct inode *a = bind_file(w, e, "a", "d/e/a", 5);
+    struct inode *beside = bind_directory(w, w->bucket, "de", "de");
+    struct inode *new = bind_directory(w, w->bucket, "n", "n");
+
+    inode_move(w->table, d, new);
+    struct inode *served = inode_get(w->table, f->number);
+    assert_string_equal(served->path, "n/e/f");
+    assert_string_equal(served->parent->path, "n/e");
+    assert_ptr_equal(served->parent->parent, new);
+    assert_int_equal(served_as(w, e->number), served->parent->number);
+    assert_int_equal(bound_number(w, new, "e"), served->parent->number);
+    inode_put(w->table, served);
+    assert_true(inode_is_removed(w->table, a));
+    assert_int_equal(bound_number(w, e, "a"), 0);
+    assert_int_equal(served_as(w, beside->number), beside->number);
+
+    uint64_t numbers[] = {d->number, e->number, f->number, a->number, new->number};
+    struct inode *held[] = {a, f, e, d, new, beside};
+    for (size_t i = 0; i < sizeof(held) / sizeof(held[0]); i++)
+        inode_put(w->table, held[i]);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        assert_false(exists(w, numbers[i]));
+}
+
 #define WORLD_TEST(test) cmocka_unit_test_setup_teardown(test, make_world, drop_world)
 
 int main(void)
@@ -692,6 +832,12 @@ int main(void)
         WORLD_TEST(a_name_without_memory_leaves_its_parent_as_it_was),
         WORLD_TEST(a_table_that_cannot_grow_still_finds_everything),
         WORLD_TEST(threads_that_look_up_and_forget_leave_nothing_behind),
+        WORLD_TEST(a_moved_inode_is_served_as_the_new_one),
+        WORLD_TEST(a_moved_inode_keeps_the_new_one_as_long_as_it_lives),
+        WORLD_TEST(moves_follow_each_other_and_lead_in_no_circle),
+        WORLD_TEST(a_second_move_lets_go_of_the_first),
+        WORLD_TEST(two_names_can_swap),
+        WORLD_TEST(what_is_below_a_moved_directory_follows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
