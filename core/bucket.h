@@ -116,6 +116,11 @@ void bucket_forget(struct bucket *bucket, const char *path, uint64_t sequence);
  */
 void bucket_remove(struct bucket *bucket, const char *path, store_done *done, void *arg);
 
+/* The same, whether or not this mount shows the file, if its newest message still is the one at
+ * `sequence`; else JSFS_CONFLICT. */
+void bucket_remove_at(struct bucket *bucket, const char *path, uint64_t sequence,
+                      store_done *done, void *arg);
+
 /* An object version of this mount is read: chunks of its nuid are kept until every reader has
  * released it. */
 void bucket_hold_chunks(struct bucket *bucket, const char *nuid);

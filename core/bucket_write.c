@@ -163,18 +163,14 @@ static void removed(void *arg, enum jsfs_status status, uint64_t sequence)
         wait_for_echo(removal->bucket, removal->path, &template, shown, removal);
 }
 
-static void found(void *arg, enum jsfs_status status, const struct tree_attr *attr)
+static void send_removal(struct removal *removal, enum store_expect expect,
+                         uint64_t sequence)
 {
-    struct removal *removal = arg;
     struct bucket *bucket = removal->bucket;
-    struct store_write write = {.expect = STORE_EXPECT_ANY, .token = store_token()};
+    struct store_write write = {expect, sequence, store_token()};
+    enum jsfs_status status =
+        bucket_raw_name(bucket, removal->path, false, &removal->raw);
 
-    if (status == JSFS_OK && attr->type == TREE_DIRECTORY)
-        status = JSFS_IS_DIRECTORY;
-    else if (status == JSFS_OK && attr->local)
-        status = JSFS_NOT_FOUND;
-    if (status == JSFS_OK)
-        status = bucket_raw_name(bucket, removal->path, false, &removal->raw);
     if (status != JSFS_OK) {
         finish(removal, status);
         return;
@@ -187,7 +183,23 @@ static void found(void *arg, enum jsfs_status status, const struct tree_attr *at
     bucket->store->ops->remove(bucket->store, removal->raw, &write, removed, removal);
 }
 
-void bucket_remove(struct bucket *bucket, const char *path, store_done *done, void *arg)
+static void found(void *arg, enum jsfs_status status, const struct tree_attr *attr)
+{
+    struct removal *removal = arg;
+
+    if (status == JSFS_OK && attr->type == TREE_DIRECTORY)
+        status = JSFS_IS_DIRECTORY;
+    else if (status == JSFS_OK && attr->local)
+        status = JSFS_NOT_FOUND;
+    if (status != JSFS_OK)
+        finish(removal, status);
+    else
+        send_removal(removal, STORE_EXPECT_ANY, 0);
+}
+
+/* NULL without memory; then done was called. */
+static struct removal *new_removal(struct bucket *bucket, const char *path,
+                                   store_done *done, void *arg)
 {
     struct removal *removal = calloc(1, sizeof(*removal));
     char *copy = strdup(path);
@@ -196,11 +208,28 @@ void bucket_remove(struct bucket *bucket, const char *path, store_done *done, vo
         free(removal);
         free(copy);
         done(arg, JSFS_NO_MEMORY);
-        return;
+        return NULL;
     }
     removal->bucket = bucket_ref(bucket);
     removal->path = copy;
     removal->done = done;
     removal->arg = arg;
-    bucket_lookup(bucket, removal->path, found, removal);
+    return removal;
+}
+
+void bucket_remove(struct bucket *bucket, const char *path, store_done *done, void *arg)
+{
+    struct removal *removal = new_removal(bucket, path, done, arg);
+
+    if (removal != NULL)
+        bucket_lookup(bucket, removal->path, found, removal);
+}
+
+void bucket_remove_at(struct bucket *bucket, const char *path, uint64_t sequence,
+                      store_done *done, void *arg)
+{
+    struct removal *removal = new_removal(bucket, path, done, arg);
+
+    if (removal != NULL)
+        send_removal(removal, STORE_EXPECT_AT, sequence);
 }

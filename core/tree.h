@@ -143,6 +143,14 @@ bool tree_hide(struct tree *tree, const char *path, uint64_t sequence);
  * hidden. */
 void tree_unhide(struct tree *tree, const char *path);
 
+/* Keep a directory, whatever goes below it, until it was unpinned as often; meanwhile removing it
+ * is JSFS_NOT_EMPTY. A directory that nothing else keeps then stays as a local one. Without the
+ * names that this mount has below it but that the tree does not know (scratch files) it would
+ * vanish under them.
+ *   JSFS_NOT_FOUND, JSFS_NOT_DIRECTORY */
+enum jsfs_status tree_pin(struct tree *tree, const char *path);
+void tree_unpin(struct tree *tree, const char *path);
+
 /* How many names the server holds by this tree, live ones and tombstones, and how many show. */
 void tree_count(struct tree *tree, uint64_t *known, uint64_t *shown);
 

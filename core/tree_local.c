@@ -77,7 +77,8 @@ enum jsfs_status tree_remove_directory(struct tree *tree, const char *path)
         return status;
     if (value || !node_is_directory(node))
         return node_is_file(node) ? JSFS_NOT_DIRECTORY : JSFS_NOT_FOUND;
-    if (node->directory->shown > 0 || node_is_file(node) || node->parent == NULL)
+    if (node->directory->shown > 0 || node->directory->pinned > 0 || node_is_file(node) ||
+        node->parent == NULL)
         return JSFS_NOT_EMPTY;
     parent = node->parent;
     node->local_directory = false;
@@ -135,4 +136,35 @@ void tree_drop_local(struct tree *tree, const char *path)
     node->local_file = false;
     node_changed(node, before);
     node_prune(tree, node);
+}
+
+enum jsfs_status tree_pin(struct tree *tree, const char *path)
+{
+    SCOPED_LOCK(&tree->lock);
+    struct node *node;
+    bool value;
+    enum jsfs_status status = node_locate(tree, path, &node, &value);
+
+    if (status != JSFS_OK)
+        return status;
+    if (value || !node_is_directory(node))
+        return node_is_file(node) ? JSFS_NOT_DIRECTORY : JSFS_NOT_FOUND;
+    if (!node_make_directory(tree, node)) /* the bucket's own may have none yet */
+        return JSFS_NO_MEMORY;
+    node->directory->pinned++;
+    return JSFS_OK;
+}
+
+void tree_unpin(struct tree *tree, const char *path)
+{
+    SCOPED_LOCK(&tree->lock);
+    struct node *node;
+    bool value;
+
+    if (node_locate(tree, path, &node, &value) != JSFS_OK || node->directory == NULL ||
+        node->directory->pinned == 0)
+        return;
+    if (node->parent != NULL && node->directory->shown == 0)
+        node->local_directory = true;
+    node->directory->pinned--;
 }

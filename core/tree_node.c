@@ -246,7 +246,8 @@ static bool holds_something(const struct node *node)
 {
     return node->parent == NULL || node->state != NODE_BARE || node->local_file ||
            node->local_directory ||
-           (node->directory != NULL && node->directory->count > node->directory->removed);
+           (node->directory != NULL && (node->directory->count > node->directory->removed ||
+                                        node->directory->pinned > 0));
 }
 
 void node_prune(struct tree *tree, struct node *node)

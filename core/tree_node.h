@@ -34,6 +34,7 @@ struct directory {
     uint32_t held;    /* entries below, at any depth, tombstones too */
     uint32_t deleted; /* of held, tombstones */
     uint64_t next_cookie;
+    uint32_t pinned; /* by tree_pin() */
     int64_t modified_ns; /* the newest change below */
 };
 
@@ -142,7 +143,8 @@ static inline bool node_is_file(const struct node *node)
 static inline bool node_is_directory(const struct node *node)
 {
     return node->parent == NULL || node->local_directory ||
-           (node->directory != NULL && node->directory->shown > 0);
+           (node->directory != NULL &&
+            (node->directory->shown > 0 || node->directory->pinned > 0));
 }
 
 static inline bool node_shows(const struct node *node)
