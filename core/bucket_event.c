@@ -127,41 +127,49 @@ void bucket_tell_entry_locked(struct bucket *bucket, const char *path, const cha
     push_locked(bucket, notice);
 }
 
-/* It has expired when its time is over, whoever has noticed first. */
-static void tell_vanished_locked(struct bucket *bucket, const char *path, uint64_t sequence,
-                                 int64_t modified_ns)
+static void tell_vanished_locked(struct bucket *bucket, const char *path,
+                                 const struct bucket_event *event)
 {
     CLEANUP(buffer_clear) struct buffer name = BUFFER_INIT;
     struct event_notice *notice = NULL;
-    int64_t now_ns = clock_realtime_ns(), end_ns = modified_ns + bucket->max_age_ns;
-    bool expired = bucket->max_age_ns > 0 && end_ns <= now_ns;
 
+    if (bucket->listeners == NULL)
+        return;
     if (name_decode(path, &name) == JSFS_OK)
         notice = new_notice(bucket, path, name.data);
     if (notice != NULL) {
-        notice->event.operation = expired ? BUCKET_EXPIRY : BUCKET_PURGE;
-        notice->event.sequence = sequence;
-        notice->event.time_ns = expired ? end_ns : now_ns;
+        notice->event.operation = event->operation;
+        notice->event.sequence = event->sequence;
+        notice->event.time_ns = event->time_ns;
     }
     push_locked(bucket, notice);
 }
 
+/* It has expired when its time is over, whoever has noticed first. */
 void bucket_tell_vanished(void *arg, const char *path, uint64_t sequence,
                           int64_t modified_ns)
 {
     struct bucket *bucket = arg;
+    int64_t max_age_ns = atomic_load(&bucket->max_age_ns), now_ns = clock_realtime_ns();
+    bool expired = max_age_ns > 0 && modified_ns + max_age_ns <= now_ns;
+    struct bucket_event event = {
+        .operation = expired ? BUCKET_EXPIRY : BUCKET_PURGE,
+        .sequence = sequence,
+        .time_ns = expired ? modified_ns + max_age_ns : now_ns,
+    };
 
     bucket_tell_changed_locked(bucket, path, UINT64_MAX, 0);
-    if (bucket->listeners != NULL)
-        tell_vanished_locked(bucket, path, sequence, modified_ns);
+    tell_vanished_locked(bucket, path, &event);
 }
 
 void bucket_tell_forgotten_locked(struct bucket *bucket, const char *path,
                                   uint64_t sequence, uint64_t own_token)
 {
+    struct bucket_event event = {
+        .operation = BUCKET_PURGE, .sequence = sequence, .time_ns = clock_realtime_ns()};
+
     bucket_tell_changed_locked(bucket, path, UINT64_MAX, own_token);
-    if (bucket->listeners != NULL)
-        tell_vanished_locked(bucket, path, sequence, INT64_MAX - bucket->max_age_ns);
+    tell_vanished_locked(bucket, path, &event);
 }
 
 void bucket_tell_went_back_locked(struct bucket *bucket, uint64_t last)

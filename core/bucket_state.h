@@ -203,7 +203,7 @@ enum jsfs_status bucket_apply_locked(struct bucket *bucket, const char *name_pat
 /* For tree_list_end and the like; arg: the bucket, locked. */
 void bucket_tell_vanished(void *arg, const char *path, uint64_t sequence,
                           int64_t modified_ns);
-/* The same for one that the leader does not have any more, behind a write of this mount. */
+/* The same for one that the server is known to hold nothing of any more. */
 void bucket_tell_forgotten_locked(struct bucket *bucket, const char *path,
                                   uint64_t sequence, uint64_t own_token);
 /* Before the tree takes an entry of the watch: is it to be told to listeners? */

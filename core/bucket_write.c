@@ -104,9 +104,12 @@ void bucket_written(struct bucket *bucket, const char *path, uint64_t sequence,
 
 void bucket_forget(struct bucket *bucket, const char *path, uint64_t sequence)
 {
+    uint64_t known;
+
     pthread_mutex_lock(&bucket->lock);
+    known = tree_sequence(bucket->tree, path, NULL);
     if (tree_forget(bucket->tree, path, sequence, false))
-        bucket_tell_vanished(bucket, path);
+        bucket_tell_forgotten_locked(bucket, path, known, 0);
     pthread_mutex_unlock(&bucket->lock);
     bucket_give_notices(bucket);
 }

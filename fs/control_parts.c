@@ -3,21 +3,15 @@
 #include "fs/control.h"
 
 #include "fs/control_config.h"
-<<<<<<< HEAD
 #include "fs/control_conflicts.h"
-=======
 #include "fs/control_events.h"
->>>>>>> e943b6e (fs: serve .jsfs/events, one JSON line for each change)
 #include "fs/control_status.h"
 
 /* In the order of their names, which is that of listings. */
 struct control_part control_parts[] = {
     CONTROL_PART("config.json", S_IFREG | 0644, &control_config_ops, false),
-<<<<<<< HEAD
     CONTROL_PART("conflicts", S_IFDIR | 0700, &control_conflicts_ops, false),
-=======
     CONTROL_PART("events", S_IFREG | 0444, &control_events_ops, false),
->>>>>>> e943b6e (fs: serve .jsfs/events, one JSON line for each change)
     CONTROL_PART("status.json", S_IFREG | 0444, &control_status_ops, false),
     {.name = NULL},
 };

@@ -80,19 +80,13 @@ struct fs *fs_new(const struct config *config, const char *server,
     fs->handles = handle_list_new();
     fs->parked = op_list_new();
     fs->pending = pending_new();
-<<<<<<< HEAD
     fs->conflicts = open_conflicts(config, server);
-    fs->cache = chunk_cache_new((size_t)config->cache_bytes);
-    struct catalog_observer observer = changes_observer(fs);
-    if (fs->inodes != NULL && fs->handles != NULL && fs->parked != NULL &&
-        fs->pending != NULL && fs->cache != NULL && fs->conflicts != NULL)
-=======
     fs->event_readers = event_readers_new();
     fs->cache = chunk_cache_new((size_t)config->cache_bytes);
     struct catalog_observer observer = changes_observer(fs);
     if (fs->inodes != NULL && fs->handles != NULL && fs->parked != NULL &&
-        fs->pending != NULL && fs->cache != NULL && fs->event_readers != NULL)
->>>>>>> e943b6e (fs: serve .jsfs/events, one JSON line for each change)
+        fs->pending != NULL && fs->cache != NULL && fs->conflicts != NULL &&
+        fs->event_readers != NULL)
         fs->catalog = catalog_new(connection, executor, config, &observer);
     if (fs->catalog == NULL) {
         fs_free(fs);

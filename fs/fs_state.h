@@ -16,11 +16,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-<<<<<<< HEAD
 struct conflict_store;
-=======
 struct event_readers;
->>>>>>> e943b6e (fs: serve .jsfs/events, one JSON line for each change)
 struct handle_list;
 struct notifier;
 struct op_list;

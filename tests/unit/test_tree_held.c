@@ -45,8 +45,11 @@ static void mark(struct tree *tree, const char *path, uint64_t sequence)
     apply_at(tree, path, STORE_DELETED, sequence, (int64_t)sequence);
 }
 
-static void nothing(void *arg, const char *path)
+static void nothing(void *arg, const char *path, uint64_t sequence,
+                          int64_t modified_ns)
 {
+    (void)sequence;
+    (void)modified_ns;
     (void)arg;
     (void)path;
 }

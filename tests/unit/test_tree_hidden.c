@@ -60,8 +60,11 @@ static size_t count_in(struct tree *tree, const char *path)
     return count;
 }
 
-static void no_name(void *arg, const char *path)
+static void no_name(void *arg, const char *path, uint64_t sequence,
+                          int64_t modified_ns)
 {
+    (void)sequence;
+    (void)modified_ns;
     (void)arg;
     fail_msg("%s was said to vanish", path);
 }
