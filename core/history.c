@@ -35,7 +35,8 @@ const struct store_entry *history_find(const struct store_entry *entries, size_t
     return NULL;
 }
 
-const struct store_entry *history_last_value(const struct store_entry *entries, size_t count)
+const struct store_entry *history_last_value(const struct store_entry *entries,
+                                             size_t count)
 {
     while (count > 0)
         if (entries[--count].state == STORE_LIVE)
@@ -62,7 +63,8 @@ static enum jsfs_status raw_name(struct bucket *bucket, const char *path, char *
     return bucket_raw_name(bucket, path, false, raw);
 }
 
-void history_list(struct bucket *bucket, const char *path, store_history_done *done, void *arg)
+void history_list(struct bucket *bucket, const char *path, store_history_done *done,
+                  void *arg)
 {
     struct store *store = bucket_store(bucket);
     CLEANUP(cleanup_free) char *raw = NULL;
@@ -78,14 +80,15 @@ void history_list(struct bucket *bucket, const char *path, store_history_done *d
 struct change {
     struct bucket *bucket; /* a reference */
     uint64_t token;
-    uint64_t known; /* the newest sequence that the tree knew before the server was asked */
+    uint64_t
+        known; /* the newest sequence that the tree knew before the server was asked */
     store_done *done;
     void *arg;
     char path[];
 };
 
-static struct change *new_change(struct bucket *bucket, const char *path, store_done *done,
-                                 void *arg)
+static struct change *new_change(struct bucket *bucket, const char *path,
+                                 store_done *done, void *arg)
 {
     size_t size = strlen(path) + 1;
     struct change *change = malloc(sizeof(*change) + size);
@@ -123,7 +126,8 @@ static void purged(void *arg, enum jsfs_status status, uint64_t sequence)
     if (status != JSFS_OK)
         finish(change, status);
     else
-        bucket_written(change->bucket, change->path, sequence, change->token, shown, change);
+        bucket_written(change->bucket, change->path, sequence, change->token, shown,
+                       change);
 }
 
 void history_purge(struct bucket *bucket, const char *path, store_done *done, void *arg)
@@ -131,7 +135,8 @@ void history_purge(struct bucket *bucket, const char *path, store_done *done, vo
     struct store *store = bucket_store(bucket);
     CLEANUP(cleanup_free) char *raw = NULL;
     enum jsfs_status status = raw_name(bucket, path, &raw);
-    struct change *change = status == JSFS_OK ? new_change(bucket, path, done, arg) : NULL;
+    struct change *change =
+        status == JSFS_OK ? new_change(bucket, path, done, arg) : NULL;
 
     if (change == NULL) {
         done(arg, status != JSFS_OK ? status : JSFS_NO_MEMORY);
@@ -156,7 +161,8 @@ void history_erase(struct bucket *bucket, const char *path, store_done *done, vo
     struct store *store = bucket_store(bucket);
     CLEANUP(cleanup_free) char *raw = NULL;
     enum jsfs_status status = raw_name(bucket, path, &raw);
-    struct change *change = status == JSFS_OK ? new_change(bucket, path, done, arg) : NULL;
+    struct change *change =
+        status == JSFS_OK ? new_change(bucket, path, done, arg) : NULL;
 
     if (change == NULL)
         done(arg, status != JSFS_OK ? status : JSFS_NO_MEMORY);

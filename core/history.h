@@ -20,7 +20,8 @@ const struct store_entry *history_find(const struct store_entry *entries, size_t
                                        const char *name);
 
 /* The newest value, whatever markers came after it; NULL when none is kept. */
-const struct store_entry *history_last_value(const struct store_entry *entries, size_t count);
+const struct store_entry *history_last_value(const struct store_entry *entries,
+                                             size_t count);
 
 /* How many kept messages are newer than a sequence, markers too. */
 size_t history_newer(const struct store_entry *entries, size_t count, uint64_t sequence);
@@ -29,7 +30,8 @@ size_t history_newer(const struct store_entry *entries, size_t count, uint64_t s
  *   JSFS_NOT_FOUND   none is;   JSFS_BAD_NAME, JSFS_STALE (the bucket is gone); and what
  *                    store.h's history says
  */
-void history_list(struct bucket *bucket, const char *path, store_history_done *done, void *arg);
+void history_list(struct bucket *bucket, const char *path, store_history_done *done,
+                  void *arg);
 
 /* Put a purge marker in place of all that is kept of a key; done when this mount shows it.
  *   JSFS_BAD_NAME, and what store.h's purge says

@@ -45,9 +45,9 @@ static enum jsfs_status open_walk(struct connection *connection, struct walk *wa
     nuid_next(nuid);
     snprintf(walk->consumer, sizeof(walk->consumer), "jsfs-%s", nuid);
     CLEANUP(cleanup_free)
-    char *config = stream_config_consumer(request->stream, walk->consumer,
-                                          (const char *)walk->inbox, request->subject,
-                                          STREAM_DELIVER_ALL, 0, true, request->heartbeat_ms);
+    char *config = stream_config_consumer(
+        request->stream, walk->consumer, (const char *)walk->inbox, request->subject,
+        STREAM_DELIVER_ALL, 0, true, request->heartbeat_ms);
     if (config == NULL)
         return JSFS_NO_MEMORY;
     return js_api_consumer_create(connection, request->stream, walk->consumer,
@@ -149,7 +149,8 @@ static enum jsfs_status receive(struct connection *connection, struct walk *walk
     return status;
 }
 
-enum jsfs_status js_api_walk(struct connection *connection, const struct walk_request *request)
+enum jsfs_status js_api_walk(struct connection *connection,
+                             const struct walk_request *request)
 {
     struct walk walk = {.request = request};
     enum jsfs_status status = open_walk(connection, &walk);

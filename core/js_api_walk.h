@@ -43,6 +43,7 @@ struct walk_request {
  *   JSFS_TIMEOUT  no message came for the connection's timeout;   and what js_api.h says
  * Blocks; for executor tasks.
  */
-enum jsfs_status js_api_walk(struct connection *connection, const struct walk_request *request);
+enum jsfs_status js_api_walk(struct connection *connection,
+                             const struct walk_request *request);
 
 #endif

@@ -125,7 +125,8 @@ static void ask_next(struct store_core *core, struct erase_op *erase)
 
     if (status == JSFS_OK && erase->subject != NULL) {
         erase->number++;
-        js_api_message_last(core->connection, core->stream, erase->subject, got_newest, erase);
+        js_api_message_last(core->connection, core->stream, erase->subject, got_newest,
+                            erase);
         return;
     }
     if (status == JSFS_OK && erase->newest == 0)

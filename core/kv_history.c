@@ -18,7 +18,8 @@
 enum {
     ATTEMPTS = 3,
     HEARTBEAT_MS = 250,
-    REVISIONS_MOST = 65536 /* of one key; clients take 64 at most, other streams may keep more */
+    REVISIONS_MOST =
+        65536 /* of one key; clients take 64 at most, other streams may keep more */
 };
 
 struct history_op {
@@ -72,7 +73,8 @@ static void finish(struct history_op *history, enum jsfs_status status)
     store_op_release(&history->op);
 }
 
-static enum jsfs_status add_entry(struct history_op *history, const struct store_entry *entry)
+static enum jsfs_status add_entry(struct history_op *history,
+                                  const struct store_entry *entry)
 {
     if (history->entries.size / sizeof(*entry) >= REVISIONS_MOST)
         return JSFS_TOO_LARGE;
@@ -179,10 +181,12 @@ static void got_last(void *arg, enum jsfs_status status,
 
 static void ask_last(struct store_core *core, struct history_op *history)
 {
-    js_api_message_last(core->connection, core->stream, history->subject, got_last, history);
+    js_api_message_last(core->connection, core->stream, history->subject, got_last,
+                        history);
 }
 
-void kv_history(struct store *store, const char *name, store_history_done *done, void *arg)
+void kv_history(struct store *store, const char *name, store_history_done *done,
+                void *arg)
 {
     struct store_core *core = (struct store_core *)store;
     size_t size = strlen(name) + 1;

@@ -31,7 +31,8 @@ void kv_write(struct store *store, const char *name, const struct publication *p
               store_write_done *done, void *arg);
 
 /* kv_history.c: see store.h. */
-void kv_history(struct store *store, const char *name, store_history_done *done, void *arg);
+void kv_history(struct store *store, const char *name, store_history_done *done,
+                void *arg);
 void kv_purge(struct store *store, const char *name, const struct store_write *write,
               store_write_done *done, void *arg);
 void kv_erase(struct store *store, const char *name, store_write_done *done, void *arg);

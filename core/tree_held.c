@@ -33,8 +33,8 @@ static bool is_directory(const struct node *node, enum tree_scope scope)
     return (scope == TREE_HELD ? node->directory->held : node->directory->deleted) > 0;
 }
 
-enum jsfs_status tree_held_lookup(struct tree *tree, const char *path, enum tree_scope scope,
-                                  struct tree_held *out)
+enum jsfs_status tree_held_lookup(struct tree *tree, const char *path,
+                                  enum tree_scope scope, struct tree_held *out)
 {
     SCOPED_LOCK(&tree->lock);
     const struct node *node = node_find_path(tree, path);
@@ -77,7 +77,8 @@ static void add_child(struct filling *filling, const struct node *child)
 {
     bool directory = is_directory(child, filling->scope);
 
-    if (child->removed || (!directory && !is_name(child, filling->scope, filling->limit_ns)))
+    if (child->removed ||
+        (!directory && !is_name(child, filling->scope, filling->limit_ns)))
         return;
     add(filling, child, child->name, child->cookie,
         directory || filling->scope == TREE_HELD ? TREE_DIRECTORY : TREE_FILE);
@@ -127,8 +128,9 @@ static enum jsfs_status make_page(const struct filling *filling, struct tree_pag
     return JSFS_OK;
 }
 
-enum jsfs_status tree_held_list(struct tree *tree, const char *path, enum tree_scope scope,
-                                uint64_t *cookie, size_t most, struct tree_page *page)
+enum jsfs_status tree_held_list(struct tree *tree, const char *path,
+                                enum tree_scope scope, uint64_t *cookie, size_t most,
+                                struct tree_page *page)
 {
     SCOPED_LOCK(&tree->lock);
     CLEANUP(cleanup_free) struct tree_item *items = calloc(most + 1, sizeof(*items));

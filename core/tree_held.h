@@ -15,17 +15,18 @@ enum tree_scope {
 };
 
 struct tree_held {
-    bool name;           /* it is a name in that scope */
-    bool directory;      /* such names are below it */
-    uint64_t sequence;   /* of a name: of its newest message; else 0 */
-    int64_t modified_ns; /* of a name: of its newest message; else of the newest change below */
+    bool name;         /* it is a name in that scope */
+    bool directory;    /* such names are below it */
+    uint64_t sequence; /* of a name: of its newest message; else 0 */
+    int64_t
+        modified_ns; /* of a name: of its newest message; else of the newest change below */
 };
 
 /* What a path is; "" is a directory always.
  *   JSFS_NOT_FOUND   neither
  */
-enum jsfs_status tree_held_lookup(struct tree *tree, const char *path, enum tree_scope scope,
-                                  struct tree_held *out);
+enum jsfs_status tree_held_lookup(struct tree *tree, const char *path,
+                                  enum tree_scope scope, struct tree_held *out);
 
 /* The items of a directory behind *cookie (0: from the start), at most most; *cookie is set to
  * where the next page starts. A page may be short, even empty, without being the last: looking
@@ -34,7 +35,8 @@ enum jsfs_status tree_held_lookup(struct tree *tree, const char *path, enum tree
  * that is has the file "@value" in it. For tree_page_clear().
  *   JSFS_NOT_FOUND, JSFS_NO_MEMORY
  */
-enum jsfs_status tree_held_list(struct tree *tree, const char *path, enum tree_scope scope,
-                                uint64_t *cookie, size_t most, struct tree_page *page);
+enum jsfs_status tree_held_list(struct tree *tree, const char *path,
+                                enum tree_scope scope, uint64_t *cookie, size_t most,
+                                struct tree_page *page);
 
 #endif

@@ -173,6 +173,11 @@ static void changed(void *arg, struct bucket *bucket, const char *path, uint64_t
     walk(&change, directory, copy);
 }
 
+void fs_path_removed(struct fs *fs, struct bucket *bucket, const char *path)
+{
+    changed(fs, bucket, path, 0, 0); /* as a foreign change that is older than any inode */
+}
+
 static void lost(void *arg, struct bucket *bucket)
 {
     struct fs *fs = arg;

@@ -76,6 +76,12 @@ static void fetched(void *arg, enum jsfs_status status, struct bytes *bytes, uin
 
 void content_fetch(struct op *op, struct inode *inode)
 {
+    content_fetch_revision(op, inode, inode->path, inode_attr(op->fs->inodes, inode).sequence);
+}
+
+void content_fetch_revision(struct op *op, struct inode *inode, const char *path,
+                            uint64_t revision)
+{
     CLEANUP(cleanup_free) char *raw = NULL;
     enum jsfs_status status;
 
@@ -84,7 +90,7 @@ void content_fetch(struct op *op, struct inode *inode)
     case PLACE_BEHIND: return;
     case PLACE_FIRST: break;
     }
-    status = bucket_raw_name(inode->bucket, inode->path, false, &raw);
+    status = bucket_raw_name(inode->bucket, path, false, &raw);
     struct fetch *fetch = malloc(sizeof(*fetch));
     if (status != JSFS_OK || fetch == NULL) {
         free(fetch);
@@ -94,6 +100,15 @@ void content_fetch(struct op *op, struct inode *inode)
     *fetch = (struct fetch){op->fs, inode_ref(op->fs->inodes, inode)};
     pending_begin(op->fs->pending);
     struct store *store = bucket_store(inode->bucket);
-    store->ops->value_get(store, raw, inode_attr(op->fs->inodes, inode).sequence, fetched,
-                          fetch);
+    store->ops->value_get(store, raw, revision, fetched, fetch);
+}
+
+void content_reply(struct op *op, const struct bytes *bytes)
+{
+    if (bytes == NULL || op->offset >= bytes->size) {
+        op_reply_buffer(op, NULL, 0);
+        return;
+    }
+    size_t left = bytes->size - op->offset;
+    op_reply_buffer(op, bytes->data + op->offset, op->size < left ? op->size : left);
 }

@@ -74,6 +74,13 @@ static void control_opendir(struct op *op)
     dir_open_names(op, names, count);
 }
 
+const char *control_below(const char *path)
+{
+    const char *below = strchr(path + strlen(CONTROL_NAME "/"), '/');
+
+    return below != NULL ? below + 1 : "";
+}
+
 double control_directory_attr(struct inode *inode, mode_t permissions, struct stat *out)
 {
     attr_set_directory(out, permissions, attr_bucket_time(inode->bucket));

@@ -39,6 +39,9 @@ bool control_takes(const struct op *op);
 
 extern const struct special_ops control_ops;
 
+/* The part of a path ".jsfs/PART/…" below PART, within it; "" for PART itself. */
+const char *control_below(const char *path);
+
 /* For a part's attr: a directory with these permissions (0555, or 0755 where names can be
  * removed) and the bucket's time; returns 0, how long that may be cached. out is as attr gets it.
  */

@@ -24,6 +24,9 @@ struct dir_name {
 };
 void dir_open_names(struct op *op, const struct dir_name *names, size_t count);
 
+/* The same for a special with `list`: these names, then what that gives, page by page. */
+void dir_open_pages(struct op *op, const struct dir_name *names, size_t count);
+
 void op_opendir(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info);
 void op_readdir(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset,
                 struct fuse_file_info *info);
@@ -72,6 +75,13 @@ void op_setattr(fuse_req_t request, fuse_ino_t number, struct stat *attr, int to
  */
 void content_fetch(struct op *op, struct inode *inode);
 
+/* The same for an inode that shows a certain revision of the key at path. */
+void content_fetch_revision(struct op *op, struct inode *inode, const char *path,
+                            uint64_t revision);
+
+/* Answer READ with what op->offset and op->size cut out of them; NULL: nothing. */
+void content_reply(struct op *op, const struct bytes *bytes);
+
 /* Get the handle of an op ready for its flags; op->resume(op, status) is called when it is. */
 void op_prepare_handle(struct op *op);
 
@@ -81,6 +91,14 @@ enum jsfs_status inode_set_source(struct fs *fs, struct inode *inode,
 
 /* changes.c: the kernel must look an inode's name up again. */
 void fs_name_changed(struct fs *fs, struct inode *inode);
+
+/* This mount has removed a name, but not by a request for that name: the kernel must look it up
+ * again, wherever its knowledge of the path ends. */
+void fs_path_removed(struct fs *fs, struct bucket *bucket, const char *path);
+
+/* Answer UNLINK or RMDIR (ops_name.c). An interrupted one has told the kernel nothing of what was
+ * done after all, so the name is looked up again. */
+void op_reply_removed(struct op *op, enum jsfs_status status);
 
 /* The path in the bucket of a name in a directory inode.
  *   returns   for free(); NULL without memory

@@ -116,12 +116,7 @@ static void content_ready(struct op *op, enum jsfs_status status)
         value_file_load(op->value, staged_loaded, op);
         return;
     }
-    if (bytes == NULL || op->offset >= bytes->size) {
-        op_reply_buffer(op, NULL, 0);
-        return;
-    }
-    size_t left = bytes->size - op->offset;
-    op_reply_buffer(op, bytes->data + op->offset, op->size < left ? op->size : left);
+    content_reply(op, bytes);
 }
 
 /* The file's own way, where it has one; else the errno, 0 for success. */

@@ -28,6 +28,7 @@ struct listed {
 struct listing {
     struct listed *names; /* what a special, kv/, obj/ or the top holds; NULL for buckets */
     size_t count;
+    bool pages; /* a special's: names, then what its `list` gives */
 };
 
 static void listing_free(struct listing *listing)
@@ -74,7 +75,7 @@ static void reply_opendir(struct op *op, struct listing *listing)
     op_done(op);
 }
 
-void dir_open_names(struct op *op, const struct dir_name *names, size_t count)
+static void open_listing(struct op *op, const struct dir_name *names, size_t count, bool pages)
 {
     struct listing *listing = calloc(1, sizeof(*listing));
 
@@ -85,7 +86,18 @@ void dir_open_names(struct op *op, const struct dir_name *names, size_t count)
         op_reply_status(op, JSFS_NO_MEMORY);
         return;
     }
+    listing->pages = pages;
     reply_opendir(op, listing);
+}
+
+void dir_open_names(struct op *op, const struct dir_name *names, size_t count)
+{
+    open_listing(op, names, count, false);
+}
+
+void dir_open_pages(struct op *op, const struct dir_name *names, size_t count)
+{
+    open_listing(op, names, count, true);
 }
 
 static void buckets_listed(void *arg, enum jsfs_status status, const char *const *names,
@@ -295,8 +307,9 @@ static uint64_t shown_number_in(const struct inode *directory, const char *name)
     }
 }
 
-/* Buckets and specials are looked up when they are used, so no entry here has attributes. */
-static void fill_from_names(struct page *page, const struct listing *listing, off_t offset)
+/* Buckets and specials are looked up when they are used, so no entry here has attributes.
+ *   returns   false: the page is full */
+static bool fill_from_names(struct page *page, const struct listing *listing, off_t offset)
 {
     for (size_t i = offset > FIRST_COOKIE ? (size_t)(offset - FIRST_COOKIE) : 0;
          i < listing->count; i++) {
@@ -307,8 +320,48 @@ static void fill_from_names(struct page *page, const struct listing *listing, of
         };
 
         if (!add_bare(page, item->name, &entry, (off_t)i + 1 + FIRST_COOKIE))
-            return;
+            return false;
     }
+    return true;
+}
+
+static enum jsfs_status fill_from_special(struct page *page, off_t behind, off_t offset)
+{
+    struct inode *directory = page->op->inode;
+    uint64_t cookie = offset > behind ? (uint64_t)(offset - behind) : 0;
+    struct tree_page items = {.end = false};
+    bool full = false;
+
+    while (!full && !items.end) {
+        enum jsfs_status status = directory->special->ops->list(directory, &cookie, &items);
+
+        if (status != JSFS_OK)
+            return status;
+        for (size_t i = 0; i < items.count && !full; i++) {
+            const struct tree_item *item = &items.items[i];
+            mode_t type = item->attr.type == TREE_DIRECTORY ? S_IFDIR : S_IFREG;
+            struct fuse_entry_param entry = {
+                .attr = {.st_ino = UNKNOWN_NUMBER, .st_mode = type},
+            };
+
+            full = !add_bare(page, item->name, &entry, behind + (off_t)item->cookie);
+        }
+        bool end = items.end;
+        tree_page_clear(&items);
+        items.end = end;
+    }
+    return JSFS_OK;
+}
+
+/* What opendir took a list of, and what comes behind it. */
+static enum jsfs_status fill_from_listing(struct page *page, const struct listing *listing,
+                                          off_t offset)
+{
+    bool all = fill_from_names(page, listing, offset);
+
+    if (!all || !listing->pages)
+        return JSFS_OK;
+    return fill_from_special(page, FIRST_COOKIE + (off_t)listing->count, offset);
 }
 
 /* The kernel counts what it got even when a later entry did not fit, so once a reply was filled
@@ -327,7 +380,7 @@ static void read_directory(struct op *op, const struct listing *listing, bool pl
     }
     if (add_dots(&page, offset) && add_control(&page, offset)) {
         if (listing->names != NULL)
-            fill_from_names(&page, listing, offset);
+            status = fill_from_listing(&page, listing, offset);
         else
             status = fill_from_tree(&page, offset);
     }

@@ -45,8 +45,7 @@ static enum jsfs_status check_directory(struct op *op)
     return bucket_raw_name(op->inode->bucket, below, true, &raw);
 }
 
-/* An interrupted request has told the kernel nothing of what was done after all. */
-static void reply_removed(struct op *op, enum jsfs_status status)
+void op_reply_removed(struct op *op, enum jsfs_status status)
 {
     op_log(op, status);
     if (op_claim(op))
@@ -139,7 +138,7 @@ static void directory_removed(void *arg, enum jsfs_status status)
 
     if (status == JSFS_OK)
         unbind_name(op);
-    reply_removed(op, status);
+    op_reply_removed(op, status);
 }
 
 static void listed_for_rmdir(void *arg, enum jsfs_status status)
@@ -202,7 +201,7 @@ static void file_removed(void *arg, enum jsfs_status status)
         if (op->nuid != NULL)
             bucket_discard_chunks(op->inode->bucket, op->nuid);
     }
-    reply_removed(op, status);
+    op_reply_removed(op, status);
 }
 
 static void found_for_unlink(void *arg, enum jsfs_status status, const struct tree_attr *attr)

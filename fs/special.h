@@ -32,7 +32,11 @@ struct special_ops {
     void (*replace)(struct op *op, const char *data, size_t size);
 
     /* For an inode whose special has these ops: op->inode. */
-    void (*opendir)(struct op *op); /* ends in dir_open_names() or an error; NULL: ENOTDIR */
+    void (*opendir)(struct op *op); /* ends in dir_open_names(), dir_open_pages() or an error;
+                                       NULL: ENOTDIR */
+    /* The items of a directory behind *cookie, as tree_held_list() gives them: for
+     * dir_open_pages(). Never blocks. */
+    enum jsfs_status (*list)(struct inode *inode, uint64_t *cookie, struct tree_page *page);
     void (*readlink)(struct op *op); /* NULL: EINVAL */
     void (*open)(struct op *op);     /* answers with op_reply_open(), op->info.fh is its own */
     void (*read)(struct op *op);     /* op->info, offset, size */

@@ -45,8 +45,7 @@ static void mark(struct tree *tree, const char *path, uint64_t sequence)
     apply_at(tree, path, STORE_DELETED, sequence, (int64_t)sequence);
 }
 
-static void nothing(void *arg, const char *path, uint64_t sequence,
-                          int64_t modified_ns)
+static void nothing(void *arg, const char *path, uint64_t sequence, int64_t modified_ns)
 {
     (void)sequence;
     (void)modified_ns;
@@ -66,7 +65,8 @@ static const char *names_of(struct tree *tree, const char *path, enum tree_scope
     while (!end) {
         struct tree_page page;
 
-        assert_int_equal(tree_held_list(tree, path, scope, &cookie, most, &page), JSFS_OK);
+        assert_int_equal(tree_held_list(tree, path, scope, &cookie, most, &page),
+                         JSFS_OK);
         assert_true(page.count <= most);
         for (size_t i = 0; i < page.count; i++) {
             strcat(names, names[0] != '\0' ? " " : "");
@@ -210,19 +210,22 @@ static void a_few_deleted_names_among_many_are_all_listed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(an_empty_tree_holds_its_top_only, make_tree, drop_tree),
-        cmocka_unit_test_setup_teardown(live_and_deleted_names_are_held, make_tree, drop_tree),
+        cmocka_unit_test_setup_teardown(an_empty_tree_holds_its_top_only, make_tree,
+                                        drop_tree),
+        cmocka_unit_test_setup_teardown(live_and_deleted_names_are_held, make_tree,
+                                        drop_tree),
         cmocka_unit_test_setup_teardown(directories_are_those_of_held_names, make_tree,
                                         drop_tree),
         cmocka_unit_test_setup_teardown(
-            a_deleted_name_with_deleted_names_below_has_its_value_inside, make_tree, drop_tree),
-        cmocka_unit_test_setup_teardown(what_is_put_again_or_forgotten_is_not_deleted, make_tree,
-                                        drop_tree),
+            a_deleted_name_with_deleted_names_below_has_its_value_inside, make_tree,
+            drop_tree),
+        cmocka_unit_test_setup_teardown(what_is_put_again_or_forgotten_is_not_deleted,
+                                        make_tree, drop_tree),
         cmocka_unit_test_setup_teardown(what_only_this_mount_has_is_not_held, make_tree,
                                         drop_tree),
         cmocka_unit_test(expired_names_are_not_held),
-        cmocka_unit_test_setup_teardown(a_few_deleted_names_among_many_are_all_listed, make_tree,
-                                        drop_tree),
+        cmocka_unit_test_setup_teardown(a_few_deleted_names_among_many_are_all_listed,
+                                        make_tree, drop_tree),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
