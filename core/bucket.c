@@ -49,6 +49,7 @@ struct bucket *bucket_new(struct store *store, const char *name,
     atomic_init(&bucket->max_age_ns, info->max_age_ns);
     bucket->read_only = takes_no_writes(store->ops->kind, info);
     bucket->info = *info;
+    bucket->short_list = info->messages <= BUCKET_SHORT_LIST;
     bucket->poll_ms = BUCKET_POLL_MS;
     bucket->tree = tree_new(info->max_age_ns);
     bucket->name = strdup(name);

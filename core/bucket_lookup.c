@@ -65,12 +65,14 @@ static void take_negative_locked(struct waiter *waiter)
 {
     struct bucket *bucket = waiter->bucket;
 
-    if (is_directory_now(bucket, waiter->path))
+    if (is_directory_now(bucket, waiter->path)) {
         bucket_answer_locked(waiter, JSFS_OK);
-    else if (bucket->state == BUCKET_LOADING || bucket->state == BUCKET_IDLE)
+    } else if (bucket->state == BUCKET_LOADING || bucket->state == BUCKET_IDLE) {
         waiter->negative = true;
-    else
+        bucket_hurry_locked(bucket);
+    } else {
         bucket_answer_locked(waiter, JSFS_NOT_FOUND);
+    }
 }
 
 /* The server could not be asked. */
@@ -100,7 +102,7 @@ static void take_positive_locked(struct waiter *waiter)
 {
     struct bucket *bucket = waiter->bucket;
 
-    if (bucket->state != BUCKET_LOADING || bucket->listed ||
+    if (bucket->state != BUCKET_LOADING || bucket->listed || !bucket->short_list ||
         is_directory_now(bucket, waiter->path)) {
         bucket_answer_locked(waiter, JSFS_OK);
         return;
@@ -128,6 +130,7 @@ static void got_name(void *arg, enum jsfs_status status, const struct store_entr
         take_failure_locked(waiter, status);
     bool graced = waiter->linked && waiter->found;
     pthread_mutex_unlock(&bucket->lock);
+    bucket_settle_watch(bucket);
     bucket_give_notices(bucket);
     if (graced)
         bucket_tick_within(bucket, BUCKET_GRACE_MS);
@@ -151,6 +154,7 @@ static void ask(struct bucket *bucket, struct waiter *waiter)
         take_negative_locked(waiter);
     askable = askable && waiter->linked;
     pthread_mutex_unlock(&bucket->lock);
+    bucket_settle_watch(bucket);
     bucket_give_notices(bucket);
     bucket_tick_within(bucket, BUCKET_LOOK_MS);
     if (askable)
@@ -173,7 +177,7 @@ void bucket_lookup(struct bucket *bucket, const char *path, bucket_lookup_done *
         done(arg, JSFS_STALE, NULL);
         return;
     }
-    bucket_start(bucket);
+    bucket_start_soon(bucket);
     if (*path == '\0' || bucket->state == BUCKET_LIVE || bucket_is_offline(bucket)) {
         bucket_answer_from_tree(bucket, path, done, arg);
         return;

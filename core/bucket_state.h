@@ -21,6 +21,8 @@ enum bucket_state { BUCKET_IDLE, BUCKET_LOADING, BUCKET_LIVE, BUCKET_LOST, BUCKE
 #define BUCKET_LOOK_MS 250 /* how often those who wait are looked at */
 #define BUCKET_GRACE_MS                                                                  \
     50 /* how long the first list may take to tell that a key is a directory too */
+#define BUCKET_SHORT_LIST 20000 /* messages that a list tells well within that */
+#define BUCKET_HEAD_START_MS 30 /* of the first names asked for, before a long list begins */
 #define BUCKET_POLL_MS 2000
 #define BUCKET_SUBJECT_MAX 3968 /* [bytes] of a subject within a control line of 4096 */
 
@@ -120,6 +122,7 @@ struct bucket {
     int64_t created_ns;
     atomic_int_fast64_t max_age_ns;
     bool read_only;
+    bool short_list; /* the stream held few messages when it was found */
     int64_t poll_ms;
 
     atomic_int state;   /* enum bucket_state; changed under lock, read anywhere */
@@ -145,6 +148,7 @@ struct bucket {
 
     int64_t tick_at_ms; /* 0: no timer runs */
     int64_t poll_at_ms, used_at_ms;
+    int64_t start_at_ms; /* when the watch is to start; 0: it has, or is not to */
     bool polling, polled_before;
     uint64_t seen_at_poll;
     struct poll_result polled;
@@ -258,6 +262,11 @@ void bucket_ask_leader(void *waiter);
 extern const struct store_watch_events bucket_watch_events;
 /* Start the watch when there is none; no lock held. */
 void bucket_start(struct bucket *bucket);
+/* The same for who asks for one name only: a long list, which keeps the server busy, begins a
+ * moment later. */
+void bucket_start_soon(struct bucket *bucket);
+/* What bucket_start_soon() put off is wanted now: settle it soon. */
+void bucket_hurry_locked(struct bucket *bucket);
 /* List everything anew, with a new watch: settle it soon. */
 void bucket_restart_locked(struct bucket *bucket);
 /* Bring the watch into the state that is wanted, on the executor. No lock held. */

@@ -197,6 +197,10 @@ static int64_t look(struct bucket *bucket, int64_t now_ms, struct waiter **ask,
     if (expiry_ms < next_ms)
         next_ms = expiry_ms;
     check_idle_locked(bucket, now_ms);
+    if (bucket->start_at_ms != 0 && now_ms >= bucket->start_at_ms)
+        bucket_hurry_locked(bucket);
+    if (bucket->start_at_ms != 0 && bucket->start_at_ms < next_ms)
+        next_ms = bucket->start_at_ms;
     *poll = begin_poll_locked(bucket, now_ms);
     if (*ask != NULL)
         return now_ms;

@@ -251,18 +251,47 @@ void bucket_restart_locked(struct bucket *bucket)
     bucket->deaf = true;
 }
 
+void bucket_hurry_locked(struct bucket *bucket)
+{
+    if (bucket->start_at_ms != 0 && bucket->state == BUCKET_LOADING)
+        bucket->want_watch = true;
+    bucket->start_at_ms = 0;
+}
+
+/* Returns whether the watch was idle. */
+static bool begin_loading_locked(struct bucket *bucket)
+{
+    if (bucket->state != BUCKET_IDLE || bucket->stopped)
+        return false;
+    bucket->state = BUCKET_LOADING;
+    bucket->used_at_ms = clock_monotonic_ms();
+    bucket->start_at_ms = bucket->used_at_ms + BUCKET_HEAD_START_MS;
+    return true;
+}
+
 void bucket_start(struct bucket *bucket)
 {
     bool start;
 
     pthread_mutex_lock(&bucket->lock);
-    start = bucket->state == BUCKET_IDLE && !bucket->stopped;
-    if (start) {
-        bucket->state = BUCKET_LOADING;
-        bucket->want_watch = true;
-        bucket->used_at_ms = clock_monotonic_ms();
-    }
+    start = begin_loading_locked(bucket) || bucket->start_at_ms != 0;
+    bucket_hurry_locked(bucket);
     pthread_mutex_unlock(&bucket->lock);
     if (start)
         bucket_settle_watch(bucket);
+}
+
+void bucket_start_soon(struct bucket *bucket)
+{
+    bool start;
+
+    if (bucket->short_list) {
+        bucket_start(bucket);
+        return;
+    }
+    pthread_mutex_lock(&bucket->lock);
+    start = begin_loading_locked(bucket);
+    pthread_mutex_unlock(&bucket->lock);
+    if (start)
+        bucket_tick_within(bucket, BUCKET_HEAD_START_MS);
 }

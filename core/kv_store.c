@@ -296,8 +296,8 @@ void kv_store_lookup_under(struct store_core *core, const char *prefix, const ch
         js_api_message_last(core->connection, core->stream, get->subject,
                             got_leader_entry, get);
     else
-        direct_get_last(core->connection, CONNECTION_CONTROL, core->stream, get->subject,
-                        got_entry, get);
+        direct_get_last(core->connection, store_core_link(core), core->stream,
+                        get->subject, got_entry, get);
     store_op_leave(core);
 }
 
@@ -323,7 +323,7 @@ static void value_get(struct store *store, const char *name, uint64_t revision,
     if (get == NULL)
         return;
     if (core->allow_direct)
-        direct_get_at(core->connection, CONNECTION_CONTROL, core->stream, revision,
+        direct_get_at(core->connection, store_core_link(core), core->stream, revision,
                       got_value, get);
     else
         js_api_message_at(core->connection, core->stream, revision, got_leader_value,

@@ -174,12 +174,18 @@ void store_op_release(struct store_op *op)
     unref(core);
 }
 
+enum connection_link store_core_link(struct store_core *core)
+{
+    return atomic_load(&core->listing) ? CONNECTION_FETCH : CONNECTION_CONTROL;
+}
+
 /* --- the watch: a watcher's events, passed on ------------------------------------------- */
 
 static void pass_begin(void *arg, bool full)
 {
     struct store_core *core = arg;
 
+    atomic_store(&core->listing, full);
     if (core->begin != NULL)
         core->begin(core, full);
     core->events.begin(core->events_arg, full);
@@ -196,6 +202,7 @@ static void pass_live(void *arg)
 {
     struct store_core *core = arg;
 
+    atomic_store(&core->listing, false);
     core->events.live(core->events_arg);
 }
 
@@ -220,13 +227,16 @@ static void pass_gone(void *arg)
     core->events.gone(core->events_arg);
 }
 
-void store_core_watch(struct store_core *core, const char *filter, bool headers_only,
+void store_core_watch(struct store_core *core, const char *filter, bool whole,
                       const struct store_watch_events *events, void *arg)
 {
     static const struct watcher_events passing = {pass_begin, pass_message, pass_live,
                                                   pass_lost,  pass_failed,  pass_gone};
-    struct watcher_options options = {core->stream, filter, headers_only,
-                                      core->rolls_up || core->one_each};
+    struct watcher_options options = {.stream = core->stream,
+                                      .filter = filter,
+                                      .headers_only = whole,
+                                      .one_each = core->rolls_up || core->one_each,
+                                      .whole = whole};
     struct watcher *watcher = NULL;
 
     core->events = *events;

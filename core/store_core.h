@@ -55,6 +55,8 @@ struct store_core {
     unsigned busy;           /* lock: callbacks inside an operation */
     unsigned references;     /* lock: the owner's, and one an operation */
     bool closed;             /* lock */
+
+    atomic_bool listing; /* a list comes through CONNECTION_CONTROL: answers would wait for it */
 };
 
 /* The head of each operation's struct. */
@@ -86,8 +88,12 @@ void store_core_close(struct store_core *core);
 /* Largest message, headers and all, that connection and stream take now [bytes]. */
 size_t store_core_message_max(struct store_core *core);
 
-/* The watch of store.h, over a filter below the stream. */
-void store_core_watch(struct store_core *core, const char *filter, bool headers_only,
+/* The connection for what a user waits for. */
+enum connection_link store_core_link(struct store_core *core);
+
+/* The watch of store.h, over a filter below the stream. whole: of headers only, over nearly all
+ * of the stream (watcher.h). */
+void store_core_watch(struct store_core *core, const char *filter, bool whole,
                       const struct store_watch_events *events, void *arg);
 void store_core_unwatch(struct store_core *core);
 

@@ -89,7 +89,7 @@ char *stream_config_consumer(const char *stream, const char *name,
                              bool headers_only, int64_t heartbeat_ms)
 {
     json_t *request = json_pack(
-        "{ss ss s{ss ss ss ss ss si sI ss sb sI sb si sI}}", "stream_name", stream,
+        "{ss ss s{ss ss ss* ss ss si sI ss sb sI sb si sI}}", "stream_name", stream,
         "action", "create", "config", "name", name, "deliver_subject", deliver_subject,
         "filter_subject", filter, "deliver_policy", deliver_policy(deliver), "ack_policy",
         "none", "max_deliver", 1, "ack_wait", (json_int_t)ACK_WAIT_NS, "replay_policy",

@@ -29,7 +29,7 @@ enum stream_deliver {
 
 /* CONSUMER.CREATE of an ordered push consumer (ADR-17; reference nats.md §3.5): no acks,
  * flow control, heartbeats, memory storage, one replica, inactive_threshold 5 s past loss.
- *   name, deliver, filter   consumer name, deliver subject, filter subject
+ *   name, deliver, filter   consumer name, deliver subject, filter subject (NULL: none)
  *   heartbeat_ms            idle heartbeat, at least 100
  */
 char *stream_config_consumer(const char *stream, const char *name, const char *deliver_subject,

@@ -94,6 +94,13 @@ static bool is_same(const struct watcher *watcher, const struct js_stream_info *
            info->last_sequence >= watcher->last_sequence;
 }
 
+/* Few older messages cost less to send than the search for the last ones, for which the server
+ * locks the stream: 1 to 3 s for a million subjects, while nobody reads from it. */
+static bool is_mostly_single(const struct js_stream_info *info)
+{
+    return info->messages <= info->subjects + info->subjects / 2;
+}
+
 /* Decide where the consumer begins: behind what was told, or with a full list. Of a list that
  * stalled only the rest is missing; what vanished from it is not told, as it should be. */
 static void choose_start(struct watcher *watcher, struct consumer *consumer,
@@ -106,6 +113,7 @@ static void choose_start(struct watcher *watcher, struct consumer *consumer,
     consumer->begun = goes_on;
     consumer->full = goes_on || !resumes;
     consumer->from_start = !goes_on && !resumes;
+    consumer->all = watcher->one_each || is_mostly_single(info);
     consumer->stream_last = info->last_sequence;
 }
 
@@ -130,6 +138,11 @@ static enum verdict open_consumer(struct watcher *watcher, struct consumer *cons
     }
     if (status == JSFS_OK)
         status = watcher_ask_consumer(watcher, consumer);
+    if (status == JSFS_DENIED && watcher->whole) {
+        /* The user may be allowed to make only consumers with the filter in the subject. */
+        watcher->whole = false;
+        status = watcher_ask_consumer(watcher, consumer);
+    }
     if (status == JSFS_INTERRUPTED)
         return LOST;
     if (status != JSFS_OK) {
@@ -262,6 +275,7 @@ static struct watcher *new_watcher(struct connection *connection,
     watcher->filter = strdup(options->filter);
     watcher->headers_only = options->headers_only;
     watcher->one_each = options->one_each;
+    watcher->whole = options->whole;
     watcher->last_task = &watcher->tasks;
     watcher->references = 1;
     if (watcher->stream != NULL && watcher->filter != NULL)

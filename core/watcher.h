@@ -41,7 +41,12 @@ struct watcher_options {
     bool headers_only;
     bool
         one_each; /* the stream keeps one message a subject: a list is all messages, which
-                      spares the server from searching the last of each (4 s for a million) */
+                      spares the server from searching the last of each (4 s for a million).
+                      Elsewhere too while at most a third of its messages are older ones: those
+                      are then told before the newer ones of their subjects */
+    bool whole; /* nearly all of the stream matches the filter: it may be left out, and what
+                   does not match is told too. The server counts what matches (0.1 s and more
+                   for a million subjects) only where a filter is set. */
 };
 
 /* Start watching.

@@ -113,26 +113,35 @@ static void got_consumer(void *arg, enum jsfs_status status, natsMsg *reply)
  * server that hangs is noticed by STREAM.INFO before. */
 enum { CREATE_TIMEOUT_MS = 60000 };
 
-static enum stream_deliver deliver_of(const struct watcher *watcher,
-                                      const struct consumer *consumer)
+static enum stream_deliver deliver_of(const struct consumer *consumer)
 {
     if (!consumer->from_start)
         return STREAM_DELIVER_FROM_SEQUENCE;
-    return watcher->one_each ? STREAM_DELIVER_ALL : STREAM_DELIVER_LAST_PER_SUBJECT;
+    return consumer->all ? STREAM_DELIVER_ALL : STREAM_DELIVER_LAST_PER_SUBJECT;
+}
+
+static const char *filter_of(const struct watcher *watcher,
+                             const struct consumer *consumer)
+{
+    bool leave_out = watcher->whole && (consumer->all || !consumer->from_start);
+
+    return leave_out ? NULL : watcher->filter;
 }
 
 enum jsfs_status watcher_ask_consumer(struct watcher *watcher, struct consumer *consumer)
 {
+    const char *filter = filter_of(watcher, consumer);
     CLEANUP(cleanup_free) char *subject = NULL;
     CLEANUP(cleanup_free)
     char *config = stream_config_consumer(
-        watcher->stream, consumer->name, (const char *)consumer->inbox, watcher->filter,
-        deliver_of(watcher, consumer),
+        watcher->stream, consumer->name, (const char *)consumer->inbox, filter,
+        deliver_of(consumer),
         consumer->from_start ? 0 : watcher->last_sequence + 1, watcher->headers_only,
         WATCHER_HEARTBEAT_MS);
 
-    if (asprintf(&subject, "$JS.API.CONSUMER.CREATE.%s.%s.%s", watcher->stream,
-                 consumer->name, watcher->filter) < 0)
+    if (asprintf(&subject, "$JS.API.CONSUMER.CREATE.%s.%s%s%s", watcher->stream,
+                 consumer->name, filter != NULL ? "." : "",
+                 filter != NULL ? filter : "") < 0)
         subject = NULL;
     struct call *call = subject != NULL && config != NULL ? new_call(watcher) : NULL;
     if (call == NULL)

@@ -26,7 +26,7 @@ struct task {
 struct watcher {
     struct connection *connection;
     char *stream, *filter;
-    bool headers_only, one_each;
+    bool headers_only, one_each, whole;
     struct watcher_events events;
     void *arg;
     struct connection_observer observer;
@@ -58,6 +58,7 @@ struct consumer {
     natsSubscription *subscription;
     bool full;       /* it makes or ends a full list */
     bool from_start; /* ... and makes it from the beginning */
+    bool all;        /* ... of all messages, not only of the last of each subject */
     bool begun, listing;
     uint64_t expected;    /* P: messages waiting at creation */
     uint64_t stream_last; /* L: the stream's last sequence, when it was last asked */

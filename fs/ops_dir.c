@@ -18,6 +18,7 @@
 #define FIRST_COOKIE 3   /* offset 3 behind .jsfs, shown or not */
 #define UNKNOWN_NUMBER 0xffffffff /* d_ino that is not told, as in fuse.h */
 #define PAGE_MOST 512    /* names taken from the tree at once */
+#define FIRST_PLUS 16384 /* [bytes] of a directory's first answer with attributes */
 
 struct listed {
     char *name;
@@ -399,7 +400,7 @@ static void start_reading(fuse_req_t request, fuse_ino_t number, size_t size, of
 
     if (op == NULL)
         return;
-    op->size = size;
+    op->size = plus && offset == 0 && size > FIRST_PLUS ? FIRST_PLUS : size;
     op->offset = (uint64_t)offset;
     read_directory(op, listing_of(info), plus);
     op_park(op);
@@ -411,6 +412,9 @@ void op_readdir(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset
     start_reading(request, number, size, offset, info, false);
 }
 
+/* The kernel asks for attributes at the start of every directory, and goes on to do so only when
+ * they are used. Each that it is given costs it and us an inode, so the first answer is small:
+ * find(1) over a million names leaves few inodes behind. */
 void op_readdirplus(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset,
                     struct fuse_file_info *info)
 {

@@ -93,7 +93,11 @@ static struct watched *start_as(const char *bucket, bool one_each)
 {
     struct watched *watched = calloc(1, sizeof(*watched));
     char stream[64], filter[64];
-    struct watcher_options options = {stream, filter, true, one_each};
+    struct watcher_options options = {.stream = stream,
+                                      .filter = filter,
+                                      .headers_only = true,
+                                      .one_each = one_each,
+                                      .whole = true};
 
     snprintf(stream, sizeof(stream), "KV_%s", bucket);
     snprintf(filter, sizeof(filter), "$KV.%s.>", bucket);
@@ -462,7 +466,8 @@ static void a_posted_task_runs_or_is_dropped_once(void **state)
 
 static void a_start_without_memory_says_so(void **state)
 {
-    struct watcher_options options = {"KV_none", "$KV.none.>", true, true};
+    struct watcher_options options = {
+        .stream = "KV_none", .filter = "$KV.none.>", .headers_only = true, .one_each = true};
     struct watched watched;
     bool failed = true;
 
