@@ -15,6 +15,7 @@ static void free_parts(struct bucket *bucket)
     ticker_end(bucket->ticker);
     tree_free(bucket->tree);
     bucket_free_holds(bucket);
+    bucket_free_checks(bucket);
     buffer_clear(&bucket->event_path);
     free(bucket->name);
     pthread_cond_destroy(&bucket->quiet);
@@ -54,8 +55,10 @@ struct bucket *bucket_new(struct store *store, const char *name,
     bucket->tree = tree_new(info->max_age_ns);
     bucket->name = strdup(name);
     bucket->ticker = ticker_new(bucket);
-    if (bucket->tree != NULL && bucket->name != NULL && bucket->ticker != NULL)
+    if (bucket->tree != NULL && bucket->name != NULL && bucket->ticker != NULL) {
+        bucket_take_clock_locked(bucket, info, 0);
         return bucket;
+    }
     free_parts(bucket);
     return NULL;
 }
@@ -175,18 +178,6 @@ bool bucket_is_offline(struct bucket *bucket)
 {
     return bucket->listed && bucket->options.connected != NULL &&
            !bucket->options.connected(bucket->options.connected_arg);
-}
-
-int64_t bucket_lifetime_ms(struct bucket *bucket, int64_t modified_ns)
-{
-    int64_t max_age_ns = atomic_load(&bucket->max_age_ns), left_ns;
-
-    if (bucket->state != BUCKET_LIVE)
-        return 0;
-    if (max_age_ns <= 0)
-        return INT64_MAX;
-    left_ns = modified_ns + max_age_ns - clock_realtime_ns();
-    return left_ns > 0 ? left_ns / 1000000 : 0;
 }
 
 void bucket_info(struct bucket *bucket, store_info_done *done, void *arg)

@@ -70,9 +70,9 @@ int64_t bucket_created_ns(const struct bucket *bucket);
 bool bucket_is_live(struct bucket *bucket);
 bool bucket_is_gone(struct bucket *bucket);
 
-/* How long what is now known of a version may be cached [ms]: 0 unless LIVE; until its expiry
- * where the bucket has a max_age; else INT64_MAX. */
-int64_t bucket_lifetime_ms(struct bucket *bucket, int64_t modified_ns);
+/* How long what is now known of a version may be cached [ms]: 0 unless LIVE; until it expires by
+ * the bucket's max_age or at its own time (tree_attr.expires_ns); else INT64_MAX. */
+int64_t bucket_lifetime_ms(struct bucket *bucket, int64_t modified_ns, int64_t expires_ns);
 
 typedef void bucket_lookup_done(void *arg, enum jsfs_status status,
                                 const struct tree_attr *attr);

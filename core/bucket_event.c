@@ -150,13 +150,24 @@ void bucket_tell_vanished(void *arg, const char *path, uint64_t sequence,
                           int64_t modified_ns)
 {
     struct bucket *bucket = arg;
-    int64_t max_age_ns = atomic_load(&bucket->max_age_ns), now_ns = clock_realtime_ns();
+    int64_t max_age_ns = atomic_load(&bucket->max_age_ns);
+    int64_t now_ns = bucket_server_now_ns(bucket);
     bool expired = max_age_ns > 0 && modified_ns + max_age_ns <= now_ns;
     struct bucket_event event = {
         .operation = expired ? BUCKET_EXPIRY : BUCKET_PURGE,
         .sequence = sequence,
         .time_ns = expired ? modified_ns + max_age_ns : now_ns,
     };
+
+    bucket_tell_changed_locked(bucket, path, UINT64_MAX, 0);
+    tell_vanished_locked(bucket, path, &event);
+}
+
+void bucket_tell_expired_locked(struct bucket *bucket, const char *path,
+                                uint64_t sequence, int64_t due_ns)
+{
+    struct bucket_event event = {
+        .operation = BUCKET_EXPIRY, .sequence = sequence, .time_ns = due_ns};
 
     bucket_tell_changed_locked(bucket, path, UINT64_MAX, 0);
     tell_vanished_locked(bucket, path, &event);

@@ -151,6 +151,7 @@ struct bucket {
     int64_t start_at_ms; /* when the watch is to start; 0: it has, or is not to */
     bool polling, polled_before;
     uint64_t seen_at_poll;
+    int64_t polled_at_ms; /* when the stream was asked */
     struct poll_result polled;
     int64_t delta_accepted;                 /* subjects that are no names of ours */
     int64_t delta_tried;                    /* why everything was listed anew last */
@@ -161,6 +162,10 @@ struct bucket {
     bool giving_event;     /* the list of listeners is being walked */
     bool event_gap;        /* the next event follows a gap */
     bool list_gap_told;    /* that the running list is one */
+    atomic_int_fast64_t clock_ahead_ns;        /* of the server's clock, to ours */
+    struct expiry_check *checks, *last_check; /* oldest first */
+    unsigned checks_out;                      /* the leader is being asked for so many */
+    bool asking_checks;                       /* a task sends the questions */
 
     struct hold *holds[BUCKET_HOLD_SLOTS];
     struct js_stream_info info;       /* as the server has described it last */
@@ -207,6 +212,9 @@ enum jsfs_status bucket_apply_locked(struct bucket *bucket, const char *name_pat
 /* For tree_list_end and the like; arg: the bucket, locked. */
 void bucket_tell_vanished(void *arg, const char *path, uint64_t sequence,
                           int64_t modified_ns);
+/* The same for one whose own time has come. */
+void bucket_tell_expired_locked(struct bucket *bucket, const char *path,
+                                uint64_t sequence, int64_t due_ns);
 /* The same for one that the server is known to hold nothing of any more. */
 void bucket_tell_forgotten_locked(struct bucket *bucket, const char *path,
                                   uint64_t sequence, uint64_t own_token);
@@ -271,6 +279,21 @@ void bucket_hurry_locked(struct bucket *bucket);
 void bucket_restart_locked(struct bucket *bucket);
 /* Bring the watch into the state that is wanted, on the executor. No lock held. */
 void bucket_settle_watch(struct bucket *bucket);
+
+/* bucket_expiry.c ------------------------------------------------------------------------- */
+
+/* End what is due. ask: bucket_ask_expired() is to be run on the executor, with a reference.
+ * Returns when to look again [ms, monotonic], or INT64_MAX. */
+int64_t bucket_expire_locked(struct bucket *bucket, int64_t now_ms, bool *ask);
+void bucket_ask_expired(void *bucket);
+/* In how many ms the bucket is to be looked at for an entry that was just told; -1: it will be. */
+int64_t bucket_due_in_locked(struct bucket *bucket, const struct store_entry *entry);
+/* The server's time now, as far as it is known. */
+int64_t bucket_server_now_ns(struct bucket *bucket);
+/* Take the server's clock from an answer that took so long. */
+void bucket_take_clock_locked(struct bucket *bucket, const struct js_stream_info *info,
+                              int64_t round_trip_ms);
+void bucket_free_checks(struct bucket *bucket);
 
 /* bucket_tick.c --------------------------------------------------------------------------- */
 

@@ -113,12 +113,12 @@ static void polled(void *arg, enum jsfs_status status, const struct js_stream_in
     pthread_mutex_lock(&bucket->lock);
     bucket->polling = false;
     bucket->poll_at_ms = clock_monotonic_ms() + bucket->poll_ms;
-    if (bucket->stopped)
-        ; /* it does not matter any more */
-    else if (status == JSFS_OK)
+    if (!bucket->stopped && status == JSFS_OK) {
+        bucket_take_clock_locked(bucket, info, clock_monotonic_ms() - bucket->polled_at_ms);
         take_info_locked(bucket, info);
-    else if (status == JSFS_NOT_FOUND)
+    } else if (!bucket->stopped && status == JSFS_NOT_FOUND) {
         bucket_become_gone_locked(bucket);
+    }
     pthread_mutex_unlock(&bucket->lock);
     bucket_give_notices(bucket);
     bucket_tick_within(bucket, 0);
@@ -154,20 +154,6 @@ static void check_idle_locked(struct bucket *bucket, int64_t now_ms)
     bucket->state = BUCKET_IDLE;
 }
 
-/* Returns when the next name expires, on the monotonic clock. */
-static int64_t expire_locked(struct bucket *bucket, int64_t now_ms)
-{
-    int64_t now_ns = clock_realtime_ns();
-    int64_t next_ns;
-
-    if (bucket->max_age_ns <= 0)
-        return INT64_MAX;
-    next_ns = tree_expire(bucket->tree, now_ns, bucket_tell_vanished, bucket);
-    if (next_ns == INT64_MAX)
-        return INT64_MAX;
-    return next_ns <= now_ns ? now_ms : now_ms + (next_ns - now_ns) / 1000000 + 1;
-}
-
 /* Whether the stream is to be asked for. */
 static bool begin_poll_locked(struct bucket *bucket, int64_t now_ms)
 {
@@ -175,25 +161,26 @@ static bool begin_poll_locked(struct bucket *bucket, int64_t now_ms)
         return false;
     bucket->polling = true;
     bucket->seen_at_poll = bucket->seen;
+    bucket->polled_at_ms = now_ms;
     return true;
 }
 
 /* Everything that is due; returns when to look again, INT64_MAX: not before something else
  * asks for it. */
 static int64_t look(struct bucket *bucket, int64_t now_ms, struct waiter **ask,
-                    bool *poll)
+                    bool *poll, bool *expired)
 {
     bool offline = bucket_is_offline(bucket);
     SCOPED_LOCK(&bucket->lock);
     int64_t next_ms, expiry_ms;
 
     *ask = NULL;
-    *poll = false;
+    *poll = *expired = false;
     if (bucket->stopped)
         return INT64_MAX;
     note_use_locked(bucket, now_ms);
     next_ms = waiters_check_locked(bucket, now_ms, offline, ask);
-    expiry_ms = expire_locked(bucket, now_ms);
+    expiry_ms = bucket_expire_locked(bucket, now_ms, expired);
     if (expiry_ms < next_ms)
         next_ms = expiry_ms;
     check_idle_locked(bucket, now_ms);
@@ -213,7 +200,7 @@ static void work(struct bucket *bucket)
 {
     int64_t now_ms = clock_monotonic_ms(), next_ms;
     struct waiter *ask;
-    bool poll;
+    bool poll, expired;
 
     pthread_mutex_lock(&bucket->lock);
     if (bucket->tick_at_ms != 0 && now_ms < bucket->tick_at_ms) {
@@ -222,12 +209,14 @@ static void work(struct bucket *bucket)
     }
     bucket->tick_at_ms = 0;
     pthread_mutex_unlock(&bucket->lock);
-    next_ms = look(bucket, now_ms, &ask, &poll);
+    next_ms = look(bucket, now_ms, &ask, &poll, &expired);
     bucket_give_notices(bucket);
     if (ask != NULL)
         executor_run(bucket->executor, bucket_ask_leader, ask);
     if (poll)
         executor_run(bucket->executor, poll_stream, bucket_ref(bucket));
+    if (expired)
+        executor_run(bucket->executor, bucket_ask_expired, bucket_ref(bucket));
     bucket_settle_watch(bucket);
     if (next_ms != INT64_MAX)
         bucket_tick_within(bucket, next_ms - now_ms);

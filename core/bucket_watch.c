@@ -76,6 +76,7 @@ static void on_entry(void *arg, const char *name, const struct store_entry *entr
     struct bucket *bucket = arg;
     struct buffer *path = &bucket->event_path;
     enum jsfs_status status;
+    int64_t look_ms;
     bool quiet;
 
     path->size = 0;
@@ -83,12 +84,15 @@ static void on_entry(void *arg, const char *name, const struct store_entry *entr
     pthread_mutex_lock(&bucket->lock);
     if (status == JSFS_OK)
         status = take_entry_locked(bucket, path->data, name, entry);
-    if (status == JSFS_NO_MEMORY)
+    look_ms = bucket_due_in_locked(bucket, entry);
+    if (status == JSFS_NO_MEMORY) {
         bucket_restart_locked(bucket);
+        look_ms = bucket->poll_ms;
+    }
     quiet = bucket->queue == NULL;
     pthread_mutex_unlock(&bucket->lock);
-    if (status == JSFS_NO_MEMORY)
-        bucket_tick_within(bucket, bucket->poll_ms);
+    if (look_ms >= 0)
+        bucket_tick_within(bucket, look_ms);
     if (!quiet)
         bucket_give_notices(bucket);
 }

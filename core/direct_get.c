@@ -86,6 +86,7 @@ static enum jsfs_status parse_message(natsMsg *message, const struct get *get,
     out->operation = last_header(message, "KV-Operation");
     out->marker = last_header(message, "Nats-Marker-Reason");
     out->message_id = last_header(message, "Nats-Msg-Id");
+    out->ttl = last_header(message, "Nats-TTL");
     return JSFS_OK;
 }
 

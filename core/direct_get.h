@@ -21,6 +21,7 @@ struct direct_message {
     const char *operation;  /* KV-Operation, or NULL */
     const char *marker;     /* Nats-Marker-Reason, or NULL */
     const char *message_id; /* Nats-Msg-Id, or NULL */
+    const char *ttl;        /* Nats-TTL, or NULL */
 };
 /* JSFS_NOT_FOUND: 404. JSFS_UNAVAILABLE: no responders: no such stream, or no direct get
  * there (2.9 does not answer at all: JSFS_TIMEOUT). */

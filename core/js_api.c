@@ -6,6 +6,7 @@
 #include "core/js_api.h"
 #include "core/buffer.h"
 #include "core/cleanup.h"
+#include "core/clock.h"
 #include "core/status_fold.h"
 
 #include <inttypes.h>
@@ -94,6 +95,12 @@ enum jsfs_status js_api_account(struct connection *connection,
     return status;
 }
 
+static void note_clock(struct js_stream_info *info)
+{
+    if (info->told_ns != 0)
+        info->clock_ahead_ns = info->told_ns - clock_realtime_ns();
+}
+
 static enum jsfs_status parse_info(natsMsg *reply, struct js_stream_info *out)
 {
     struct js_stream_info info;
@@ -103,8 +110,10 @@ static enum jsfs_status parse_info(natsMsg *reply, struct js_stream_info *out)
         js_reply_stream_info(text_of(reply), size_of(reply), &error, &info);
     if (status == JSFS_OK)
         status = status_fold_js(&error);
-    if (status == JSFS_OK)
+    if (status == JSFS_OK) {
+        note_clock(&info);
         *out = info;
+    }
     return status;
 }
 
@@ -234,8 +243,10 @@ struct listing {
 static void add_stream(void *arg, const struct js_stream_info *info)
 {
     struct listing *listing = arg;
+    struct js_stream_info stream = *info;
 
-    if (buffer_append(&listing->streams, info, sizeof(*info)) != JSFS_OK)
+    note_clock(&stream);
+    if (buffer_append(&listing->streams, &stream, sizeof(stream)) != JSFS_OK)
         listing->no_memory = true;
 }
 

@@ -231,6 +231,7 @@ static bool read_stream(const json_t *stream, struct js_stream_info *out)
     const json_t *config = json_object_get(stream, "config");
     const json_t *state = json_object_get(stream, "state");
     const char *created = json_string_value(json_object_get(stream, "created"));
+    const char *told = json_string_value(json_object_get(stream, "ts"));
 
     if (!json_is_object(state) || !get_name(config, "name", info.name))
         return false;
@@ -238,6 +239,8 @@ static bool read_stream(const json_t *stream, struct js_stream_info *out)
     read_stream_state(state, &info);
     if (created != NULL)
         js_time_parse(created, &info.created_ns);
+    if (told != NULL)
+        js_time_parse(told, &info.told_ns);
     *out = info;
     return true;
 }

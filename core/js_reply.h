@@ -59,6 +59,9 @@ struct js_stream_info {
      * left out. */
     char sources[JS_SOURCES_SIZE];
     int64_t created_ns;            /* [ns since 1970]; 0 when it cannot be read */
+    int64_t told_ns;               /* the server's time of this answer; 0: it did not say (2.9) */
+    int64_t clock_ahead_ns;        /* of the server's clock, to ours, when it was received; less
+                                      the time the answer took. js_api.h sets it; 0: unknown */
 };
 
 /* The reply of STREAM.INFO, STREAM.CREATE or STREAM.UPDATE. */

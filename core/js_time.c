@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* js_time.c - RFC 3339 times.
+/* js_time.c - RFC 3339 times, and times to live.
  * Layer 2.
  */
 #include "core/js_time.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#define NS_PER_S INT64_C(1000000000)
 
 struct moment {
     int year, month, day, hour, minute, second;
@@ -142,4 +145,57 @@ void js_time_format(int64_t time_ns, char out[JS_TIME_SIZE])
     gmtime_r(&moment, &utc);
     size_t length = strftime(out, JS_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
     snprintf(out + length, JS_TIME_SIZE - length, ".%09dZ", (int)rest);
+}
+
+/* A unit of Go's durations [ns], and how many bytes its name has; 0: none. */
+static int64_t unit_of(const char *text, size_t *size)
+{
+    static const struct {
+        const char *name;
+        int64_t ns;
+    } units[] = {{"ns", 1},           {"us", 1000},      {"\u00b5s", 1000},
+                 {"ms", 1000000},     {"s", NS_PER_S},   {"m", 60 * NS_PER_S},
+                 {"h", 3600 * NS_PER_S}};
+
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        *size = strlen(units[i].name);
+        if (strncmp(text, units[i].name, *size) == 0)
+            return units[i].ns;
+    }
+    return 0;
+}
+
+static double go_duration(const char *text)
+{
+    double total = 0;
+
+    while (*text != '\0') {
+        char *end = NULL;
+        double count = *text >= '0' && *text <= '9' ? strtod(text, &end) : 0;
+        size_t size = 0;
+        int64_t unit = end != NULL ? unit_of(end, &size) : 0;
+
+        if (unit == 0)
+            return 0;
+        total += count * (double)unit;
+        text = end + size;
+    }
+    return total;
+}
+
+int64_t js_time_ttl(const char *text)
+{
+    char *end = NULL;
+    double ns;
+
+    if (text == NULL || *text == '\0')
+        return 0;
+    if (strcmp(text, "never") == 0)
+        return INT64_MAX;
+    ns = *text >= '0' && *text <= '9' ? strtod(text, &end) * (double)NS_PER_S : 0;
+    if (end == NULL || *end != '\0')
+        ns = go_duration(text);
+    if (ns >= (double)(INT64_MAX / 2))
+        return INT64_MAX;
+    return (int64_t)(ns / (double)NS_PER_S) * NS_PER_S;
 }

@@ -17,6 +17,13 @@
  */
 bool js_time_parse(const char *text, int64_t *out);
 
+/* Read a Nats-TTL as nats-server does (ADR-43): whole seconds, or a duration of Go such as "1h30m",
+ * of which the part below a second does not count.
+ *   text      NUL-terminated; NULL is no time to live
+ *   returns   [ns], INT64_MAX for "never"; 0 when the text says none
+ */
+int64_t js_time_ttl(const char *text);
+
 /* Write a time in UTC, with nine decimals.
  *   time_ns   [ns since 1970], any
  */

@@ -8,6 +8,7 @@
 #include "core/direct_get.h"
 #include "core/header_block.h"
 #include "core/js_api.h"
+#include "core/js_time.h"
 #include "core/kv_private.h"
 #include "core/kv_sources.h"
 #include "core/name_codec.h"
@@ -59,6 +60,16 @@ enum store_state kv_state_of(const char *operation, const char *marker)
     if (strcmp(marker, "MaxAge") == 0 || strcmp(marker, "Purge") == 0)
         return STORE_PURGED;
     return strcmp(marker, "Remove") == 0 ? STORE_DELETED : STORE_LIVE;
+}
+
+/* Servers before 2.11, and buckets that do not allow it, store a Nats-TTL and do not heed it. */
+static int64_t expires_ns(const struct store_core *core, int64_t time_ns, const char *ttl)
+{
+    int64_t ttl_ns = atomic_load(&core->heeds_ttl) ? js_time_ttl(ttl) : 0;
+
+    if (ttl_ns == 0 || ttl_ns == INT64_MAX)
+        return ttl_ns;
+    return ttl_ns < INT64_MAX - time_ns ? time_ns + ttl_ns : INT64_MAX;
 }
 
 struct store_entry kv_entry_of(enum store_state state, uint64_t sequence, int64_t time_ns,
@@ -156,13 +167,16 @@ static void got_leader_entry(void *arg, enum jsfs_status status,
     struct get_op *get = arg;
     struct store_core *core = store_op_enter(&get->op);
     struct store_entry entry = {0};
-    char id[HEADER_SIZE];
+    char id[HEADER_SIZE], ttl[HEADER_SIZE];
 
     if (core == NULL)
         return;
-    if (status == JSFS_OK)
+    if (status == JSFS_OK) {
         entry = kv_entry_of(kv_stored_state(message), message->sequence, message->time_ns,
-                         message->size, header_of(message, "Nats-Msg-Id", id));
+                            message->size, header_of(message, "Nats-Msg-Id", id));
+        entry.expires_ns =
+            expires_ns(core, message->time_ns, header_of(message, "Nats-TTL", ttl));
+    }
     if (must_ask_origin(core, get, status, entry.sequence)) {
         get->at_origin = true;
         js_api_origin_last(core->connection, core->origin_api, core->origin, get->subject,
@@ -191,9 +205,12 @@ static void got_entry(void *arg, enum jsfs_status status,
                       (status == JSFS_NOT_FOUND && own > 0) ||
                       (status == JSFS_OK && message->sequence < own);
     struct store_entry entry = {0};
-    if (status == JSFS_OK)
-        entry = kv_entry_of(kv_state_of(message->operation, message->marker), message->sequence,
-                         message->time_ns, message->bytes->size, message->message_id);
+    if (status == JSFS_OK) {
+        entry = kv_entry_of(kv_state_of(message->operation, message->marker),
+                            message->sequence, message->time_ns, message->bytes->size,
+                            message->message_id);
+        entry.expires_ns = expires_ns(core, message->time_ns, message->ttl);
+    }
     if (ask_leader)
         js_api_message_last(core->connection, core->stream, get->subject,
                             got_leader_entry, get);
@@ -411,6 +428,7 @@ static void take_message(struct store_core *core, const struct watcher_message *
                  message->time_ns, message->stored_bytes, message->message_id);
     entry.expired = entry.state == STORE_PURGED && message->operation == NULL &&
                     strcmp(message->marker, "MaxAge") == 0;
+    entry.expires_ns = expires_ns(core, message->time_ns, message->ttl);
     own_writes_seen(&core->own_writes, name, message->sequence);
     core->events.entry(core->events_arg, name, &entry);
 }

@@ -38,6 +38,9 @@ struct store_entry {
     int64_t modified_ns;   /* when the server stored it [ns since 1970] */
     bool expired;          /* PURGED, told by the watch: by age, not by a client */
     uint64_t size_bytes;   /* of the value or object; 0 unless live */
+    int64_t expires_ns;    /* KV: when the server removes it by its own TTL [ns since 1970, the
+                              server's clock]; 0: by the bucket's max_age only; INT64_MAX: never,
+                              whatever that is */
     uint64_t own_token;    /* store_write.token of this mount's write that made it; 0: foreign */
     const struct object_meta *meta; /* object, state LIVE or DELETED; else NULL */
 };

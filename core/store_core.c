@@ -39,6 +39,7 @@ void store_core_take_info(struct store_core *core, const struct js_stream_info *
     atomic_store(&core->allow_direct, info->allow_direct);
     atomic_store(&core->one_each, info->max_messages_per_subject == 1);
     atomic_store(&core->max_message_bytes, info->max_message_bytes);
+    atomic_store(&core->heeds_ttl, info->allow_message_ttl);
 }
 
 /* Give back a reference; frees with the last one. Called without the lock. */

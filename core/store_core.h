@@ -56,6 +56,7 @@ struct store_core {
     unsigned references;     /* lock: the owner's, and one an operation */
     bool closed;             /* lock */
 
+    atomic_bool heeds_ttl; /* a message's Nats-TTL counts */
     atomic_bool listing; /* a list comes through CONNECTION_CONTROL: answers would wait for it */
 };
 

@@ -28,6 +28,11 @@ struct tree *tree_new(int64_t max_age_ns)
     return tree;
 }
 
+void tree_set_clock(struct tree *tree, int64_t ahead_ns)
+{
+    atomic_store(&tree->clock_ahead_ns, ahead_ns);
+}
+
 void tree_set_max_age(struct tree *tree, int64_t max_age_ns)
 {
     atomic_store(&tree->max_age_ns, max_age_ns);
@@ -39,6 +44,7 @@ void tree_free(struct tree *tree)
         return;
     node_free_all(tree, tree->root);
     node_release(tree, tree->slots);
+    node_release(tree, tree->timers);
     pthread_mutex_destroy(&tree->lock);
     free(tree);
 }
@@ -75,17 +81,39 @@ static enum node_state state_of(const struct store_entry *entry)
                                                                    : NODE_LIVE;
 }
 
-/* meta: taken; NULL when the entry has none to keep. */
+/* What an entry needs beside its node; NULL where it needs none. */
+struct extras {
+    struct packed_meta *meta;
+    struct timer *timer;
+};
+
+static bool make_extras(struct tree *tree, const struct store_entry *entry,
+                        struct extras *extras)
+{
+    *extras = (struct extras){NULL, NULL};
+    if (entry->meta != NULL && entry->state == STORE_LIVE) {
+        extras->meta = meta_pack(tree, entry->meta);
+        return extras->meta != NULL;
+    }
+    if (entry->expires_ns == 0)
+        return true;
+    extras->timer = timer_new(tree, entry);
+    return extras->timer != NULL;
+}
+
+/* Takes the extras. */
 static void set_entry(struct tree *tree, struct node *node,
-                      const struct store_entry *entry, struct packed_meta *meta)
+                      const struct store_entry *entry, const struct extras *extras)
 {
     node_clear_entry(tree, node);
     node->state = (uint8_t)state_of(entry);
     node->sequence = entry->sequence;
     node->modified_ns = entry->modified_ns;
-    node->has_meta = meta != NULL;
-    if (meta != NULL)
-        node->meta = meta;
+    node->has_meta = extras->meta != NULL;
+    if (extras->meta != NULL)
+        node->meta = extras->meta;
+    else if (extras->timer != NULL)
+        timer_start(tree, node, extras->timer);
     else
         node->size_bytes = entry->size_bytes;
     tree->known++;
@@ -103,14 +131,14 @@ static void confirm(struct tree *tree, struct node *node, uint64_t sequence)
 }
 
 static void change_entry(struct tree *tree, struct node *node,
-                         const struct store_entry *entry, struct packed_meta *meta,
+                         const struct store_entry *entry, const struct extras *extras,
                          bool keep_directory, struct tree_change *change)
 {
     bool before = node_shows(node), file_before = node_is_file(node);
 
     if (keep_directory && state_of(entry) == NODE_TOMBSTONE && !node_is_directory(node))
         node_keep_parent(node);
-    set_entry(tree, node, entry, meta);
+    set_entry(tree, node, entry, extras);
     if (node_is_live(node))
         node->local_file = false;
     node_touch(node->parent, entry->modified_ns);
@@ -133,7 +161,7 @@ enum jsfs_status tree_apply(struct tree *tree, const char *path,
                             struct tree_change *change)
 {
     SCOPED_LOCK(&tree->lock);
-    struct packed_meta *meta = NULL;
+    struct extras extras;
     struct node *node = reach(tree, path);
 
     if (node == NULL)
@@ -145,15 +173,12 @@ enum jsfs_status tree_apply(struct tree *tree, const char *path,
         confirm(tree, node, entry->sequence);
         return JSFS_OK;
     }
-    if (entry->meta != NULL && entry->state == STORE_LIVE) {
-        meta = meta_pack(tree, entry->meta);
-        if (meta == NULL) {
-            node_prune(tree, node);
-            return JSFS_NO_MEMORY;
-        }
+    if (!make_extras(tree, entry, &extras)) {
+        node_prune(tree, node);
+        return JSFS_NO_MEMORY;
     }
     confirm(tree, node, entry->sequence);
-    change_entry(tree, node, entry, meta, keep_directory, change);
+    change_entry(tree, node, entry, &extras, keep_directory, change);
     return JSFS_OK;
 }
 

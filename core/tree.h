@@ -29,6 +29,7 @@ struct tree_attr {
     uint64_t sequence;   /* file, link: the version; directory: 0 */
     int64_t modified_ns; /* directory: the newest change below it that was seen */
     uint64_t size_bytes;
+    int64_t expires_ns; /* file: as store_entry.expires_ns */
     struct object_meta *meta; /* object: a copy, for object_meta_free(), only from
                                  tree_lookup(); else NULL */
 };
@@ -91,6 +92,17 @@ void tree_drop_above(struct tree *tree, uint64_t last,
  * next one expires, or INT64_MAX. May look at a bounded part only; call it again. */
 int64_t tree_expire(struct tree *tree, int64_t now_ns,
                     tree_removed *removed, void *arg);
+
+/* End the entries whose own time (store_entry.expires_ns) has come as of now_ns; take is called for
+ * each, in place of modified_ns with when it was due, 0 when it did not show.
+ *   forget    nothing older can be kept of a name: the entry is removed. Else it becomes a
+ *             tombstone, until tree_forget() or a newer message
+ *   returns   when the next one expires [ns], or INT64_MAX; may look at a bounded part only
+ */
+int64_t tree_take_due(struct tree *tree, int64_t now_ns, bool forget, tree_removed *take,
+                      void *arg);
+/* By how much the server's clock is ahead of ours, for what max_age hides. */
+void tree_set_clock(struct tree *tree, int64_t ahead_ns);
 
 /* What the tree knows of a path ("" is the bucket's own directory).
  *   JSFS_NOT_FOUND, JSFS_NOT_DIRECTORY (a component on the way is a file);   JSFS_NO_MEMORY

@@ -282,6 +282,8 @@ void node_free_all(struct tree *tree, struct node *node)
     node_release(tree, directory);
     if (node->has_meta)
         node_release(tree, node->meta);
+    if (node->has_timer)
+        node_release(tree, node->timer);
     node_release(tree, node);
 }
 
@@ -351,6 +353,8 @@ void node_clear_entry(struct tree *tree, struct node *node)
     tree->shown -= node_shows_entry(node);
     if (node->has_meta)
         node_release(tree, node->meta);
+    if (node->has_timer)
+        timer_stop(tree, node);
     node->has_meta = false;
     node->size_bytes = 0;
     node->sequence = 0;

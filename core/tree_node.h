@@ -38,6 +38,14 @@ struct directory {
     int64_t modified_ns; /* the newest change below */
 };
 
+/* An entry that expires at a time of its own; in the tree's heap. */
+struct timer {
+    uint64_t size_bytes;
+    int64_t expires_ns; /* INT64_MAX: never, whatever the bucket's max_age is */
+    struct node *node;
+    uint32_t place;
+};
+
 struct node {
     struct node *parent;         /* NULL: the root */
     struct node *older, *newer;  /* entries by sequence; of an entry only */
@@ -45,6 +53,7 @@ struct node {
     union {
         uint64_t size_bytes;      /* of a KV value */
         struct packed_meta *meta; /* when has_meta */
+        struct timer *timer;      /* when has_timer */
     };
     uint64_t sequence; /* of an entry only */
     int64_t modified_ns;
@@ -53,6 +62,7 @@ struct node {
     uint32_t generation; /* of the list that told it last */
     uint8_t state;       /* enum node_state */
     bool has_meta : 1;
+    bool has_timer : 1;
     bool local_file : 1;
     bool local_directory : 1;
     bool doubted : 1; /* the last full list did not tell it */
@@ -73,7 +83,10 @@ struct tree {
     uint32_t generation;
     uint64_t list_last;    /* highest sequence applied since the list began */
     uint64_t known, shown; /* names: entries; those that show as files */
-    size_t memory;         /* [bytes] */
+    struct timer **timers; /* a heap: the first one expires first */
+    uint32_t timer_count, timer_capacity;
+    atomic_int_fast64_t clock_ahead_ns; /* of the server, to ours */
+    size_t memory;                      /* [bytes] */
 };
 
 #define NODE_COOKIE_VALUE 1 /* "@value"; children follow */
@@ -167,6 +180,17 @@ void node_touch(struct node *directory, int64_t modified_ns);
  *   JSFS_NOT_FOUND, JSFS_NOT_DIRECTORY: as tree_lookup() */
 enum jsfs_status node_locate(struct tree *tree, const char *path, struct node **out,
                              bool *value);
+
+/* tree_timer.c: a timer for an entry, with room for it in the heap; NULL without memory. */
+struct timer *timer_new(struct tree *tree, const struct store_entry *entry);
+/* Give it, or one that was not started, to a node that has none; take it away and free it. */
+void timer_start(struct tree *tree, struct node *node, struct timer *timer);
+void timer_stop(struct tree *tree, struct node *node);
+/* When an entry expires by itself [ns]; 0: by max_age only. */
+static inline int64_t node_expires_ns(const struct node *node)
+{
+    return node->has_timer ? node->timer->expires_ns : 0;
+}
 
 /* tree_meta.c: the compact form of a meta. NULL without memory. */
 struct packed_meta *meta_pack(struct tree *tree, const struct object_meta *meta);

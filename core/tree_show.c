@@ -13,12 +13,16 @@ static int64_t age_limit(const struct tree *tree)
 {
     int64_t max_age_ns = atomic_load(&tree->max_age_ns);
 
-    return max_age_ns > 0 ? clock_realtime_ns() - max_age_ns : INT64_MIN;
+    return max_age_ns > 0
+               ? clock_realtime_ns() + atomic_load(&tree->clock_ahead_ns) - max_age_ns
+               : INT64_MIN;
 }
 
 static bool is_fresh_file(const struct node *node, int64_t limit_ns)
 {
-    return node->local_file || (node_shows_entry(node) && node->modified_ns > limit_ns);
+    return node->local_file ||
+           (node_shows_entry(node) &&
+            (node->modified_ns > limit_ns || node_expires_ns(node) == INT64_MAX));
 }
 
 enum jsfs_status node_locate(struct tree *tree, const char *path, struct node **out,
@@ -41,6 +45,13 @@ enum jsfs_status node_locate(struct tree *tree, const char *path, struct node **
     return JSFS_OK;
 }
 
+static uint64_t node_size(const struct node *node)
+{
+    if (node->has_timer)
+        return node->timer->size_bytes;
+    return node->has_meta ? meta_size(node->meta) : node->size_bytes;
+}
+
 static void describe_file(const struct node *node, struct tree_attr *out)
 {
     bool shows = node_shows_entry(node);
@@ -50,8 +61,10 @@ static void describe_file(const struct node *node, struct tree_attr *out)
     out->local = node->local_file;
     out->sequence = shows ? node->sequence : 0;
     out->modified_ns = node->modified_ns;
-    if (shows)
-        out->size_bytes = node->has_meta ? meta_size(node->meta) : node->size_bytes;
+    if (shows) {
+        out->size_bytes = node_size(node);
+        out->expires_ns = node_expires_ns(node);
+    }
 }
 
 static void describe_directory(const struct node *node, struct tree_attr *out)

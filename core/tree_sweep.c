@@ -18,12 +18,12 @@ struct removal {
 
 struct version {
     uint64_t sequence;
-    int64_t modified_ns;
+    int64_t time_ns; /* when it was stored; of what was due: when that was, 0 when it did not show */
 };
 
-static bool note(struct buffer *noted, const struct node *node)
+static bool note(struct buffer *noted, const struct node *node, int64_t time_ns)
 {
-    const struct version version = {node->sequence, node->modified_ns};
+    const struct version version = {node->sequence, time_ns};
     size_t size = sizeof(version), start = noted->size;
     char *at;
 
@@ -48,7 +48,7 @@ static bool remove_entry(struct tree *tree, struct node *node, struct removal *r
 {
     bool before = node_shows(node);
 
-    if (node_shows_entry(node) && !note(&removal->noted, node))
+    if (node_shows_entry(node) && !note(&removal->noted, node, node->modified_ns))
         return false;
     node_clear_entry(tree, node);
     node_changed(node, before);
@@ -65,7 +65,7 @@ static void tell(struct removal *removal)
         struct version version;
 
         memcpy(&version, removal->noted.data + at, sizeof(version));
-        removal->removed(removal->arg, path, version.sequence, version.modified_ns);
+        removal->removed(removal->arg, path, version.sequence, version.time_ns);
         at += sizeof(version) + strlen(path) + 1;
     }
     buffer_clear(&removal->noted);
@@ -141,18 +141,63 @@ int64_t tree_expire(struct tree *tree, int64_t now_ns,
 {
     struct removal removal = {BUFFER_INIT, removed, arg};
     int64_t max_age_ns = atomic_load(&tree->max_age_ns), next_ns = INT64_MAX;
+    unsigned count = 0;
 
     if (max_age_ns <= 0)
         return INT64_MAX;
     pthread_mutex_lock(&tree->lock);
-    for (unsigned i = 0; tree->oldest != NULL; i++) {
-        next_ns = tree->oldest->modified_ns + max_age_ns;
-        if (next_ns > now_ns || i == EXPIRE_MOST ||
-            !remove_entry(tree, tree->oldest, &removal))
+    for (struct node *node = tree->oldest, *next; node != NULL; node = next) {
+        next = node->newer;
+        if (node_expires_ns(node) == INT64_MAX) /* "never": the age does not count */
+            continue;
+        next_ns = node->modified_ns + max_age_ns;
+        if (next_ns > now_ns || count++ == EXPIRE_MOST ||
+            !remove_entry(tree, node, &removal))
             break;
         next_ns = INT64_MAX;
     }
     pthread_mutex_unlock(&tree->lock);
     tell(&removal);
+    return next_ns;
+}
+
+/* The entry of a node is over: it is removed, or a tombstone that can still be told from what the
+ * server says later. False without memory, then it stays. */
+static bool end_entry(struct tree *tree, struct node *node, bool forget,
+                      struct removal *due)
+{
+    bool shown = node_shows_entry(node), before = node_shows(node);
+
+    if (!note(&due->noted, node, shown ? node_expires_ns(node) : 0))
+        return false;
+    if (forget) {
+        node_clear_entry(tree, node);
+    } else {
+        tree->shown -= shown;
+        timer_stop(tree, node);
+        node->state = NODE_TOMBSTONE;
+        node->hidden = false;
+    }
+    node_changed(node, before);
+    node_prune(tree, node);
+    return true;
+}
+
+int64_t tree_take_due(struct tree *tree, int64_t now_ns, bool forget, tree_removed *take,
+                      void *arg)
+{
+    struct removal due = {BUFFER_INIT, take, arg};
+    int64_t next_ns = INT64_MAX;
+
+    pthread_mutex_lock(&tree->lock);
+    for (unsigned i = 0; tree->timer_count > 0; i++) {
+        next_ns = tree->timers[0]->expires_ns;
+        if (next_ns > now_ns || i == EXPIRE_MOST ||
+            !end_entry(tree, tree->timers[0]->node, forget, &due))
+            break;
+        next_ns = INT64_MAX;
+    }
+    pthread_mutex_unlock(&tree->lock);
+    tell(&due);
     return next_ns;
 }

@@ -23,6 +23,7 @@ struct watcher_message {
     const char *operation;  /* KV-Operation, or NULL */
     const char *marker;     /* Nats-Marker-Reason, or NULL */
     const char *message_id; /* Nats-Msg-Id, or NULL */
+    const char *ttl;        /* Nats-TTL, or NULL */
 };
 
 /* All calls come from the watcher's own thread, in order; meanings as in store.h. */

@@ -98,6 +98,7 @@ static void tell_message(struct watcher *watcher, natsMsg *msg,
         .operation = header_of(msg, "KV-Operation"),
         .marker = header_of(msg, "Nats-Marker-Reason"),
         .message_id = header_of(msg, "Nats-Msg-Id"),
+        .ttl = header_of(msg, "Nats-TTL"),
     };
 
     message.stored_bytes = watcher->headers_only ? stored_bytes_of(msg) : message.size;

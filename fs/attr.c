@@ -65,19 +65,23 @@ void attr_from(const struct fs *fs, const struct inode_target *target, uint64_t 
     fill(fs, target->kind, target->attr != NULL ? target->attr : &directory, shown_number, out);
 }
 
-static double lifetime(const struct fs *fs, struct bucket *bucket, int64_t modified_ns)
+/* attr: of a file's version; NULL: of a directory, or of a name that is not there. */
+static double lifetime(const struct fs *fs, struct bucket *bucket,
+                       const struct tree_attr *attr)
 {
     double most = fs->config->attr_timeout_s;
-    int64_t ms = bucket_lifetime_ms(bucket, modified_ns);
+    int64_t ms =
+        attr != NULL ? bucket_lifetime_ms(bucket, attr->modified_ns, attr->expires_ns)
+                     : bucket_lifetime_ms(bucket, clock_realtime_ns(), 0);
 
     return (double)ms / 1000.0 < most ? (double)ms / 1000.0 : most;
 }
 
 /* What counts for expiry: a directory does not age. */
-static int64_t version_time(const struct inode *inode, const struct tree_attr *attr)
+static const struct tree_attr *version_of(const struct inode *inode,
+                                          const struct tree_attr *attr)
 {
-    return inode->kind == INODE_FILE || inode->kind == INODE_LINK ? attr->modified_ns
-                                                                  : clock_realtime_ns();
+    return inode->kind == INODE_FILE || inode->kind == INODE_LINK ? attr : NULL;
 }
 
 /* True when a handle of this mount has bytes that the server does not have yet. */
@@ -158,7 +162,7 @@ double attr_of(struct fs *fs, struct inode *inode, struct stat *out)
         return 0;
     if (inode->bucket == NULL)
         return fs->config->attr_timeout_s;
-    return lifetime(fs, inode->bucket, version_time(inode, &attr));
+    return lifetime(fs, inode->bucket, version_of(inode, &attr));
 }
 
 double attr_entry_timeout(struct fs *fs, struct inode *inode)
@@ -173,12 +177,12 @@ double attr_entry_timeout(struct fs *fs, struct inode *inode)
         return BUCKET_LIST_S;
     if (attr.local || inode_has_writers(fs->inodes, inode))
         return 0;
-    return lifetime(fs, inode->bucket, version_time(inode, &attr));
+    return lifetime(fs, inode->bucket, version_of(inode, &attr));
 }
 
 double attr_absence_timeout(const struct fs *fs, struct bucket *bucket)
 {
     if (bucket == NULL)
         return 0;
-    return lifetime(fs, bucket, clock_realtime_ns());
+    return lifetime(fs, bucket, NULL);
 }

@@ -33,7 +33,7 @@ static void a_live_bucket_answers_from_the_tree_before_it_returns(void **state)
     assert_int_equal(look_up(f, "%zz")->status, JSFS_BAD_NAME);
     assert_int_equal(fake_store_calls(f->fake, FAKE_LOOKUP), 0);
     assert_true(bucket_is_live(f->bucket));
-    assert_true(bucket_lifetime_ms(f->bucket, 0) == INT64_MAX);
+    assert_true(bucket_lifetime_ms(f->bucket, 0, 0) == INT64_MAX);
 }
 
 static void a_key_is_asked_at_the_server_while_the_list_loads(void **state)
@@ -45,7 +45,7 @@ static void a_key_is_asked_at_the_server_while_the_list_loads(void **state)
     assert_int_equal(look_up(f, "key")->attr.size_bytes, 5);
     assert_int_equal(fake_store_calls(f->fake, FAKE_LOOKUP), 1);
     assert_false(bucket_is_live(f->bucket));
-    assert_int_equal(bucket_lifetime_ms(f->bucket, 0), 0);
+    assert_int_equal(bucket_lifetime_ms(f->bucket, 0, 0), 0);
 }
 
 static void the_top_shows_at_once_while_the_list_loads(void **state)
@@ -296,7 +296,7 @@ static void a_disconnected_bucket_answers_from_the_tree_without_asking(void **st
     bucket_wait_listed(f->bucket, take_status, &answer);
     assert_int_equal(answer.count, 1);
     assert_int_equal(answer.status, JSFS_OK);
-    assert_int_equal(bucket_lifetime_ms(f->bucket, 0), 0);
+    assert_int_equal(bucket_lifetime_ms(f->bucket, 0, 0), 0);
 }
 
 static void a_waiter_is_answered_when_the_connection_goes_down(void **state)

@@ -215,9 +215,9 @@ static void names_expire_and_the_observer_is_told(void **state)
     fake_store_set_time(f->fake, now_ns + 100 * SECOND_NS);
     fake_store_put(f->fake, "new", "2");
     fixture_go_live(f);
-    lifetime_ms = bucket_lifetime_ms(f->bucket, now_ns - SECOND_NS);
+    lifetime_ms = bucket_lifetime_ms(f->bucket, now_ns - SECOND_NS, 0);
     assert_in_range(lifetime_ms, 1, 1000);
-    assert_int_equal(bucket_lifetime_ms(f->bucket, now_ns - 3 * SECOND_NS), 0);
+    assert_int_equal(bucket_lifetime_ms(f->bucket, now_ns - 3 * SECOND_NS, 0), 0);
     assert_int_equal(look_up(f, "x/old")->status, JSFS_OK);
     while (!was_told(f, "x/old@gone "))
         nap_ms(10);
