@@ -12,10 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NS_PER_S INT64_C(1000000000)
+
 enum {
     MOST_ROUNDS = 8,
     NUMBER_SIZE = 24,
-    HEADERS_MOST = 9 /* a name and a value each, and the NULL */
+    HEADERS_MOST = 11 /* a name and a value each, and the NULL */
 };
 
 struct publish_op {
@@ -57,22 +59,34 @@ static void finish(struct publish_op *publish, enum jsfs_status status, uint64_t
 
 /* --- sending --------------------------------------------------------------------------------- */
 
+/* Header values that are made. */
+struct numbers {
+    char expected[NUMBER_SIZE], ttl[NUMBER_SIZE];
+};
+
 /* Fill the headers: name, value, ..., NULL. */
-static void list_headers(const struct publish_op *publish, char expected[NUMBER_SIZE],
+static void list_headers(const struct publish_op *publish, struct numbers *numbers,
                          const char *headers[HEADERS_MOST])
 {
+    int64_t ttl_ns = publish->p.write.ttl_ns;
     size_t count = 0;
 
     headers[count++] = "Nats-Msg-Id";
     headers[count++] = publish->message_id;
     if (publish->p.write.expect != STORE_EXPECT_ANY) {
-        snprintf(expected, NUMBER_SIZE, "%" PRIu64, publish->expected);
+        snprintf(numbers->expected, NUMBER_SIZE, "%" PRIu64, publish->expected);
         headers[count++] = "Nats-Expected-Last-Subject-Sequence";
-        headers[count++] = expected;
+        headers[count++] = numbers->expected;
     }
     if (publish->p.header_name != NULL) {
         headers[count++] = publish->p.header_name;
         headers[count++] = publish->p.header_value;
+    }
+    if (ttl_ns > 0) {
+        snprintf(numbers->ttl, NUMBER_SIZE, "%" PRId64 "s",
+                 ttl_ns / NS_PER_S + (ttl_ns % NS_PER_S > 0));
+        headers[count++] = "Nats-TTL";
+        headers[count++] = numbers->ttl;
     }
     if (publish->p.rollup) {
         headers[count++] = "Nats-Rollup";
@@ -97,10 +111,10 @@ static void got_ack(void *arg, enum jsfs_status status, natsMsg *reply);
 static void send_it(struct store_core *core, struct publish_op *publish)
 {
     struct bytes *data = publish->p.data;
-    char expected[NUMBER_SIZE];
+    struct numbers numbers;
     const char *headers[HEADERS_MOST];
 
-    list_headers(publish, expected, headers);
+    list_headers(publish, &numbers, headers);
     struct request request = {
         .subject = publish->sent_subject,
         .headers = headers,

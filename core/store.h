@@ -55,10 +55,22 @@ struct store_write {
     enum store_expect expect;
     uint64_t sequence; /* for STORE_EXPECT_AT */
     uint64_t token;    /* from store_token(); comes back in store_entry.own_token */
+    int64_t ttl_ns;    /* value_put: it expires so long after it was stored, in whole seconds; 0:
+                          never. Only where the stream has allow_msg_ttl: older servers ignore it,
+                          others refuse it (JSFS_UNSUPPORTED) */
+};
+
+/* One message of a batch. */
+struct store_batch_item {
+    const char *name;         /* each name once */
+    struct bytes *value;      /* NULL: a delete marker */
+    struct store_write write; /* expect is ANY or AT; AT 0: nothing was ever stored */
 };
 
 /* A token for one write of this process, never 0, never given twice. (store.c) */
 uint64_t store_token(void);
+
+#define STORE_BATCH_MOST 1000
 
 #define STORE_MESSAGE_ID_SIZE 64 /* [bytes] with the NUL */
 
@@ -159,6 +171,16 @@ struct store_ops {
     void (*value_put)(struct store *store, const char *name, struct bytes *value,
                       const struct store_write *write, store_write_done *done, void *arg);
 
+    /* KV only: store 1 to STORE_BATCH_MOST messages, all or none, in this order and with nothing
+     * in between: the i-th of n is at sequence - (n - 1 - i). A lost answer is resolved by asking
+     * the leader; what stays unresolved is JSFS_TIMEOUT. done's sequence may be 0 with JSFS_OK,
+     * when all were replaced before that was known.
+     *   items            copied, values referenced until done
+     *   JSFS_CONFLICT    a condition does not hold; nothing was stored
+     *   JSFS_UNSUPPORTED this server or stream has no batches; nothing was stored, unless done's
+     *                    sequence is not 0: the first item is there, and only that one */
+    void (*batch)(struct store *store, const struct store_batch_item *items, size_t count,
+                  store_write_done *done, void *arg);
     /* KV only: every message that is kept of a key, markers too.
      *   JSFS_NOT_FOUND   none is;   JSFS_BUSY   it moved under every one of several looks;
      *   JSFS_TOO_LARGE   more than can be listed (not with a bucket of any client) */

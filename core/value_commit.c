@@ -49,7 +49,7 @@ static void restore_locked(struct value_file *file)
 
 static struct store_write condition_locked(const struct value_file *file)
 {
-    struct store_write write = {STORE_EXPECT_AT, file->revision, file->token};
+    struct store_write write = {STORE_EXPECT_AT, file->revision, file->token, 0};
 
     if (file->exclusive)
         write.expect = STORE_EXPECT_ABSENT;

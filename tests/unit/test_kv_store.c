@@ -204,7 +204,7 @@ static void of_many_exclusive_creates_one_wins(void **state)
         if (round > 0)
             delete_key("race", "lock");
         for (int i = 0; i < RACERS; i++) {
-            struct store_write write = {STORE_EXPECT_ABSENT, 0, store_token()};
+            struct store_write write = {STORE_EXPECT_ABSENT, 0, store_token(), 0};
             outcome_begin(&outcomes[i]);
             store->ops->value_put(store, "lock", value, &write, outcome_write,
                                   &outcomes[i]);
@@ -221,9 +221,36 @@ static void of_many_exclusive_creates_one_wins(void **state)
     store->ops->close(store);
 }
 
+/* Servers before 2.11 store it as any other value. */
+static void a_value_with_a_time_to_live_expires(void **state)
+{
+    struct store_write write = {
+        .expect = STORE_EXPECT_ANY, .token = store_token(), .ttl_ns = INT64_C(400000000)};
+    bool expires = connection_api_level(live.connection) >= 1;
+    struct store_entry entry = {.state = STORE_LIVE};
+    struct outcome outcome;
+
+    (void)state;
+    live_make_kv(&live, "ttl", expires ? ",\"allow_msg_ttl\":true" : "");
+    struct store *store = live_open_kv(&live, "ttl");
+    struct bytes *value = bytes_copy("v", 1);
+    outcome_begin(&outcome);
+    store->ops->value_put(store, "k", value, &write, outcome_write, &outcome);
+    assert_int_equal(outcome_wait(&outcome), JSFS_OK);
+    outcome_end(&outcome);
+    for (int i = 0; expires && i < 100; i++) {
+        if (live_lookup(store, "k", true, &entry) != JSFS_OK || entry.state != STORE_LIVE)
+            break;
+        assert_int_not_equal(i, 99);
+        pause_ms(100);
+    }
+    bytes_unref(value);
+    store->ops->close(store);
+}
+
 static void a_removed_key_has_a_marker_with_our_token(void **state)
 {
-    struct store_write write = {STORE_EXPECT_ANY, 0, store_token()};
+    struct store_write write = {STORE_EXPECT_ANY, 0, store_token(), 0};
     struct store_entry entry;
     struct outcome outcome;
 
@@ -245,7 +272,7 @@ static void a_removed_key_has_a_marker_with_our_token(void **state)
 
 static void the_watch_knows_our_own_writes(void **state)
 {
-    struct store_write write = {STORE_EXPECT_ANY, 0, store_token()};
+    struct store_write write = {STORE_EXPECT_ANY, 0, store_token(), 0};
     struct bytes *value = bytes_copy("0123456789", 10);
     struct recorder recorder;
     struct outcome outcome;
@@ -321,7 +348,7 @@ static void the_longest_name_is_stored_and_found(void **state)
 static void too_large_values_are_not_sent(void **state)
 {
     struct outcome outcome;
-    struct store_write write = {STORE_EXPECT_ANY, 0, store_token()};
+    struct store_write write = {STORE_EXPECT_ANY, 0, store_token(), 0};
 
     (void)state;
     live_make_kv(&live, "sizes", ",\"max_msg_size\":1000");
@@ -438,7 +465,7 @@ static void a_put_whose_answer_is_late_is_resolved(void **state)
     live_make_kv(&live, "late", ",\"max_msgs_per_subject\":9");
     struct store *store = live_open_kv(&live, "late");
     for (size_t i = 0; i < 2; i++) {
-        struct store_write write = {expects[i], 0, store_token()};
+        struct store_write write = {expects[i], 0, store_token(), 0};
         char name[16];
         snprintf(name, sizeof(name), "k%zu", i);
         outcome_begin(&outcome);
@@ -464,7 +491,7 @@ static void a_put_whose_answer_is_late_is_resolved(void **state)
 static void a_put_to_a_server_that_stays_hung_times_out(void **state)
 {
     struct outcome outcome;
-    struct store_write write = {STORE_EXPECT_ANY, 0, store_token()};
+    struct store_write write = {STORE_EXPECT_ANY, 0, store_token(), 0};
     struct bytes *value = bytes_copy("v", 1);
 
     (void)state;
@@ -484,7 +511,7 @@ static void a_put_to_a_server_that_stays_hung_times_out(void **state)
 static void closing_interrupts_what_is_in_flight(void **state)
 {
     struct outcome outcomes[3];
-    struct store_write write = {STORE_EXPECT_ANY, 0, store_token()};
+    struct store_write write = {STORE_EXPECT_ANY, 0, store_token(), 0};
     struct bytes *value = bytes_copy("v", 1);
     struct recorder recorder;
 
@@ -525,6 +552,7 @@ int main(void)
         cmocka_unit_test(a_lost_race_is_a_conflict),
         cmocka_unit_test(an_exclusive_create_wins_once_and_over_markers),
         cmocka_unit_test(of_many_exclusive_creates_one_wins),
+        cmocka_unit_test(a_value_with_a_time_to_live_expires),
         cmocka_unit_test(a_removed_key_has_a_marker_with_our_token),
         cmocka_unit_test(the_watch_knows_our_own_writes),
         cmocka_unit_test(names_that_would_break_the_protocol_are_refused),
