@@ -186,6 +186,19 @@ def walk_while_it_changes(top):
                   for directory, _, names in os.walk(top) for name in names)
 
 
+@pytest.mark.parametrize("mode", ["rb", "r+b"])
+def test_a_key_that_has_just_changed_is_opened_and_not_estale(mnt, kv, kv_bucket, mode):
+    """The server has dropped what the mount still shows; open(2) looks again only once."""
+    bucket = kv_bucket(history=1)
+    path = mnt.kv(bucket, "key")
+    for count in range(200):
+        kv.put(bucket, "key", b"%d unread" % count)
+        wait_until(lambda: size_of(path) == len(b"%d unread" % count), "the change is seen")
+        kv.put(bucket, "key", b"%d" % count)
+        with open(path, mode, buffering=0) as file:
+            assert file.read() == b"%d" % count
+
+
 # -- versions and inodes ----------------------------------------------------------------
 
 
