@@ -427,8 +427,7 @@ def test_a_failed_upload_leaves_the_old_object_and_no_chunks(mnt, objects, obj_b
         write_file(mnt.obj(bucket, "object"), noise(8 * MIB, 1))
     wait_until(lambda: objects.nuids(bucket) == left, "the new chunks are purged")
     assert objects.get(bucket, "object") == (old if left else None)
-    wait_until(lambda: content(mnt.obj(bucket, "object")) == (old if left else None),
-               "the mount shows it too")
+    wait_until(lambda: content(mnt.obj(bucket, "object")) == (old if left else None), "it shows")
 
 
 def test_a_killed_jsfs_leaves_the_old_object(mnt, mount, js, objects, obj_bucket):
