@@ -292,6 +292,7 @@ static struct catalog_waiter *end_listing(struct catalog *catalog,
         waiters = catalog->waiters;
         catalog->waiters = NULL;
         catalog->listing = false;
+        pthread_cond_broadcast(&catalog->settled);
     }
     return waiters;
 }

@@ -41,7 +41,7 @@ struct catalog {
     struct advisories *advisories; /* NULL: not to be had */
 
     pthread_mutex_t lock;
-    pthread_cond_t settled;         /* lock; a task has ended */
+    pthread_cond_t settled;         /* lock; a task or the listing has ended */
     struct catalog_entry **entries; /* lock; sorted by kind and name */
     size_t count;                   /* lock */
     struct catalog_waiter *waiters; /* lock; for the list being asked */

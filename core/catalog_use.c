@@ -87,6 +87,20 @@ static void give_bucket(struct catalog_waiter *waiter, enum jsfs_status status,
     catalog_waiter_free(waiter);
 }
 
+/* A list that is being told of is waited for, though it may be refused as the last one was. */
+static enum jsfs_status adopt(struct catalog *catalog, enum store_kind kind,
+                              const struct js_stream_info *info)
+{
+    enum jsfs_status status;
+
+    while ((status = catalog_adopt(catalog, kind, info)) == JSFS_BUSY) {
+        SCOPED_LOCK(&catalog->lock);
+        while (catalog->listing)
+            pthread_cond_wait(&catalog->settled, &catalog->lock);
+    }
+    return status;
+}
+
 /* A user who may not list streams can still name one. Only a task that has asked for a list
  * gets JSFS_DENIED, so waiting here is fine. */
 static enum jsfs_status ask_by_name(struct catalog *catalog,
@@ -99,7 +113,7 @@ static enum jsfs_status ask_by_name(struct catalog *catalog,
         return JSFS_NOT_FOUND;
     stream_name(waiter->kind, waiter->name, stream);
     enum jsfs_status status = js_api_stream_info(catalog->connection, stream, &info);
-    return status == JSFS_OK ? catalog_adopt(catalog, waiter->kind, &info) : status;
+    return status == JSFS_OK ? adopt(catalog, waiter->kind, &info) : status;
 }
 
 static void look_up_again(struct catalog *catalog, struct catalog_waiter *waiter,

@@ -62,16 +62,36 @@ static void resume_all(struct inode *inode, enum jsfs_status status, struct byte
     }
 }
 
-static void fetched(void *arg, enum jsfs_status status, struct bytes *bytes, uint64_t sequence)
+static void end_fetch(struct fetch *fetch, enum jsfs_status status, struct bytes *bytes)
 {
-    struct fetch *fetch = arg;
-
-    (void)sequence;
-    resume_all(fetch->inode, status, status == JSFS_OK ? bytes : NULL);
+    resume_all(fetch->inode, status, bytes);
     drop_unused(fetch->inode);
     inode_put(fetch->fs->inodes, fetch->inode);
     pending_end(fetch->fs->pending);
     free(fetch);
+}
+
+static void caught_up(void *arg, enum jsfs_status status, const struct tree_attr *attr)
+{
+    (void)status;
+    (void)attr;
+    end_fetch(arg, JSFS_STALE, NULL);
+}
+
+/* The kernel looks a stale name up again, but only once. So the tree must know by then what took
+ * the revision's place, of which the watch may not have told yet.
+ */
+static void fetched(void *arg, enum jsfs_status status, struct bytes *bytes, uint64_t sequence)
+{
+    struct fetch *fetch = arg;
+    struct inode *inode = fetch->inode;
+    uint64_t newer = inode_attr(fetch->fs->inodes, inode).sequence + 1;
+
+    (void)sequence;
+    if (status == JSFS_STALE)
+        bucket_written(inode->bucket, inode->path, newer, 0, caught_up, fetch);
+    else
+        end_fetch(fetch, status, status == JSFS_OK ? bytes : NULL);
 }
 
 void content_fetch(struct op *op, struct inode *inode)

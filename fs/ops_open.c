@@ -33,11 +33,26 @@ static enum jsfs_status ensure_value(struct fs *fs, struct inode *inode)
     return inode->value != NULL ? JSFS_OK : JSFS_NO_MEMORY;
 }
 
-static void value_loaded(void *arg, enum jsfs_status status)
+static void caught_up(void *arg, enum jsfs_status status, const struct tree_attr *attr)
 {
     struct op *op = arg;
 
-    op->resume(op, status);
+    (void)status;
+    (void)attr;
+    op->resume(op, JSFS_STALE);
+}
+
+/* Stale: not before the tree knows why, as in content.c. */
+static void value_loaded(void *arg, enum jsfs_status status)
+{
+    struct op *op = arg;
+    struct inode *inode = op->handle->inode;
+
+    if (status == JSFS_STALE)
+        bucket_written(inode->bucket, inode->path,
+                       inode_attr(op->fs->inodes, inode).sequence + 1, 0, caught_up, op);
+    else
+        op->resume(op, status);
 }
 
 static void prepare_value(struct op *op)

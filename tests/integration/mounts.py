@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from support import wait_until
+from support import run, wait_until
 
 UNMOUNT = ("umount",) if os.getuid() == 0 else ("fusermount3", "-u")
 START = 30.0  # [s] to become a mount
@@ -58,24 +58,18 @@ class Mount:
         return self._log_path.read_text(errors="replace")
 
     def wait_mounted(self):
-        wait_until(self._is_up, "the mount is there", START)
+        wait_until(self._is_up, "the mount answers", START)
         return self
 
     def _is_up(self):
+        """Not when the mount is there: jsfs asks it for an answer then, which keeps it busy."""
         code = self.process.poll()
         assert code is None, f"jsfs ended with {code}: {self.log()[-2000:]}"
-        return is_mounted(self.path)
+        return is_mounted(self.path) and "mounted source=" in self.log()
 
     def unmount(self, command=UNMOUNT):
         """Unmount as a user does; the exit code of jsfs."""
-        def attempt():
-            done = subprocess.run([*command, str(self.path)], capture_output=True, text=True)
-            if "busy" in done.stderr:  # seen rarely, right after a last close; cause unknown
-                return False
-            assert done.returncode == 0, f"{command}: {done.stderr}"
-            return True
-
-        wait_until(attempt, "the mount point is not busy")
+        run(*command, self.path)
         return self.wait_gone()
 
     def signal(self, number):

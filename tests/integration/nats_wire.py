@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-TIMEOUT = 10.0  # [s], of every wait for the server
+TIMEOUT = 30.0  # [s], of every wait for the server
 BURST = 200  # publishes on the way at once; newer servers refuse far more with 429
 
 

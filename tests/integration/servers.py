@@ -14,6 +14,8 @@ from support import wait_until
 
 PR_SET_PDEATHSIG = 1
 
+_unused = []  # sockets that keep ports on which nobody is to listen
+
 
 class NatsServer:
     """One server; its data and its port outlive a restart.
@@ -24,7 +26,8 @@ class NatsServer:
     def __init__(self, binary, directory, settings="", jetstream=True):
         self.directory = directory
         self._binary = binary
-        self._port, self._monitor_port = free_port(), free_port()
+        self._kept = [keep_port(), keep_port()]
+        self._port, self._monitor_port = (kept.getsockname()[1] for kept in self._kept)
         self._process = None
         self._log = directory / "server.log"
         self._config = directory / "server.conf"
@@ -96,10 +99,19 @@ class NatsServer:
             return json.load(answer)
 
 
+def keep_port():
+    """A socket that has a free port and never listens: nobody is given that port as a free one,
+    yet a server, which like this asks for SO_REUSEADDR, may listen on it, again and again."""
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    return kept
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port on which nobody listens as long as this process runs."""
+    _unused.append(keep_port())
+    return _unused[-1].getsockname()[1]
 
 
 def _die_with_the_parent():

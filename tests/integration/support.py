@@ -8,7 +8,7 @@ import random
 import subprocess
 import time
 
-PATIENCE = 15.0  # [s]; an upper bound for what should be at once, never a measurement
+PATIENCE = 30.0  # [s]; an upper bound for what should be at once, never a measurement
 
 
 def wait_until(predicate, what, timeout=PATIENCE):

@@ -58,7 +58,7 @@ def test_a_mirror_is_listed_and_shows_the_keys_of_its_origin(mnt, kv, kv_bucket,
     kv.put(origin, "key", b"value")
     kv.mirror(mirror, origin)
     wait_until(lambda: wire.stream_info(f"KV_{mirror}")["state"]["messages"] == 1, "it is filled")
-    assert mirror in listed(mnt / "kv")
+    wait_until(lambda: mirror in listed(mnt / "kv"), "the mirror is listed")
     assert os.listdir(mnt.kv(mirror)) == ["key"]
     assert mnt.kv(mirror, "key").read_bytes() == b"value"
 
@@ -68,7 +68,7 @@ def test_a_bucket_made_elsewhere_appears(mnt, kv_bucket, obj_bucket, kind):
     os.listdir(mnt / kind)
     name = {"kv": kv_bucket, "obj": obj_bucket}[kind]()
     wait_until(lambda: name in listed(mnt / kind), "the new bucket is listed")
-    assert (mnt / kind / name).is_dir()
+    wait_until((mnt / kind / name).is_dir, "the new bucket is found")
 
 
 def test_a_name_that_was_looked_up_before_appears(mnt, kv, unique):
@@ -82,7 +82,8 @@ def test_a_name_that_was_looked_up_before_appears(mnt, kv, unique):
 @pytest.mark.parametrize("kind", ["kv", "obj"])
 def test_a_bucket_deleted_elsewhere_vanishes(mnt, kv, objects, kv_bucket, obj_bucket, kind):
     name = {"kv": kv_bucket, "obj": obj_bucket}[kind]()
-    assert os.listdir(mnt / kind / name) == [] and name in listed(mnt / kind)
+    assert os.listdir(mnt / kind / name) == []
+    wait_until(lambda: name in listed(mnt / kind), "the bucket is listed")
     {"kv": kv, "obj": objects}[kind].remove(name)
     wait_until(lambda: name not in listed(mnt / kind), "the bucket is not listed any more")
     wait_until(lambda: not (mnt / kind / name).exists(), "the bucket is not found any more")

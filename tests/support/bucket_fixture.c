@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 30000
 
 void nap_ms(int64_t ms)
 {

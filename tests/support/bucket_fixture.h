@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define LOAD_TIMEOUT_MS 800
+#define LOAD_TIMEOUT_MS 3000
 
 struct fixture {
     struct executor *executor;

@@ -15,7 +15,7 @@
 #include <pthread.h>
 #include <time.h>
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 30000
 
 /* What an asynchronous call ended in. */
 struct end {

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { PATIENCE_S = 20 };
+enum { PATIENCE_S = 30 };
 
 void pause_ms(int ms)
 {
@@ -136,12 +136,12 @@ uint64_t live_publish_text(struct live *live, const char *subject, const char *t
 
 /* --- outcomes ------------------------------------------------------------------------------ */
 
-static struct timespec patience(int seconds)
+static struct timespec patience(void)
 {
     struct timespec deadline;
 
     clock_gettime(CLOCK_REALTIME, &deadline);
-    deadline.tv_sec += seconds;
+    deadline.tv_sec += PATIENCE_S;
     return deadline;
 }
 
@@ -161,7 +161,7 @@ void outcome_end(struct outcome *outcome)
 
 enum jsfs_status outcome_wait(struct outcome *outcome)
 {
-    struct timespec deadline = patience(PATIENCE_S);
+    struct timespec deadline = patience();
     int error = 0;
 
     pthread_mutex_lock(&outcome->lock);
@@ -419,16 +419,21 @@ static int count_of(const struct recorder *recorder, enum recorded event)
     return 0;
 }
 
-void recorder_wait(struct recorder *recorder, enum recorded event, int count, int seconds)
+bool recorder_reaches(struct recorder *recorder, enum recorded event, int count)
 {
-    struct timespec deadline = patience(seconds);
+    struct timespec deadline = patience();
     int error = 0;
 
     pthread_mutex_lock(&recorder->lock);
     while (count_of(recorder, event) < count && error == 0)
         error = pthread_cond_timedwait(&recorder->changed, &recorder->lock, &deadline);
     pthread_mutex_unlock(&recorder->lock);
-    if (error != 0)
+    return error == 0;
+}
+
+void recorder_wait(struct recorder *recorder, enum recorded event, int count)
+{
+    if (!recorder_reaches(recorder, event, count))
         fail_msg("event %d did not come %d times: begins %d lives %d losts %d failures "
                  "%d gones %d",
                  (int)event, count, recorder->begins, recorder->lives, recorder->losts,
@@ -438,7 +443,7 @@ void recorder_wait(struct recorder *recorder, enum recorded event, int count, in
 void recorder_wait_name(struct recorder *recorder, const char *name, uint64_t sequence,
                         struct told *told)
 {
-    struct timespec deadline = patience(PATIENCE_S);
+    struct timespec deadline = patience();
     struct told *found = NULL;
     int error = 0;
 

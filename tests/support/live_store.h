@@ -94,8 +94,10 @@ void recorder_end(struct recorder *recorder);
 extern const struct store_watch_events recorder_events;
 
 enum recorded { RECORDED_BEGIN, RECORDED_LIVE, RECORDED_LOST, RECORDED_FAILED, RECORDED_GONE };
-/* Wait until an event came `count` times in all; asserts within seconds. */
-void recorder_wait(struct recorder *recorder, enum recorded event, int count, int seconds);
+/* Wait until an event came `count` times in all; false when it does not within half a minute. */
+bool recorder_reaches(struct recorder *recorder, enum recorded event, int count);
+/* The same, and the test fails when it does not: for where no thread of the test's runs on. */
+void recorder_wait(struct recorder *recorder, enum recorded event, int count);
 /* Wait until a name was told with this sequence or a later one; copied to told. */
 void recorder_wait_name(struct recorder *recorder, const char *name, uint64_t sequence,
                         struct told *told);

@@ -32,17 +32,21 @@ static struct sockaddr_in loopback(int port)
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
-static int free_port(void)
+/* Sets port. The socket never listens and is kept: nobody is given that port as a free one, yet
+ * a server, which like this asks for SO_REUSEADDR, may listen on it, again and again.
+ */
+static int keep_port(int *port)
 {
     struct sockaddr_in address = loopback(0);
     socklen_t size = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     assert_true(fd >= 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)), 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    close(fd);
-    return ntohs(address.sin_port);
+    *port = ntohs(address.sin_port);
+    return fd;
 }
 
 static bool listens(int port)
@@ -89,7 +93,8 @@ void server_begin(struct server *server, const char *config)
     const char *parent = getenv("TMPDIR");
     char path[128];
 
-    *server = (struct server){.port = free_port()};
+    *server = (struct server){.pid = 0};
+    server->kept = keep_port(&server->port);
     snprintf(server->directory, sizeof(server->directory), "%s/jsfs-test-XXXXXX",
              parent != NULL ? parent : "/tmp");
     assert_non_null(mkdtemp(server->directory));
@@ -132,5 +137,6 @@ static int remove_one(const char *path, const struct stat *found, int kind,
 void server_end(struct server *server)
 {
     server_halt(server);
+    close(server->kept);
     nftw(server->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }

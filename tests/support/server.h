@@ -11,6 +11,7 @@ struct server {
     char directory[64]; /* its own, in TMPDIR; removed by server_end() */
     char url[64];
     int port;
+    int kept;  /* a socket that keeps the port while no server listens */
     pid_t pid; /* 0 while it does not run */
 };
 

@@ -178,9 +178,9 @@ static void a_list_that_makes_progress_is_waited_for(void **state)
     bucket_wait_listed(f->bucket, take_status, &answer);
     wait_until_watched(f);
     fake_store_begin(f->fake, true);
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 13; i++) {
         fake_store_tell(f->fake, "a");
-        nap_ms(LOAD_TIMEOUT_MS / 4);
+        nap_ms(LOAD_TIMEOUT_MS / 10);
     }
     assert_int_equal(answer.count, 0);
     answer_wait(&answer);

@@ -86,15 +86,17 @@ static void count_status(void *arg, enum jsfs_status status)
     ((struct world *)arg)->answered++;
 }
 
+/* Has a reference to the bucket, which may be stopped and let go before the answer comes. */
 static void count_written(void *arg, enum jsfs_status status, uint64_t sequence)
 {
     struct world *world = arg;
 
-    world->answered++;
     if (status == JSFS_OK) {
         world->asked++;
         bucket_written(world->bucket, "d0/e/k0", sequence, 0, count_lookup, world);
     }
+    world->answered++;
+    bucket_unref(world->bucket);
 }
 
 static void *look_up_names(void *arg)
@@ -143,9 +145,10 @@ static void *write_names(void *arg)
         world->asked++;
         if (i % 4 == 0)
             bucket_remove(world->bucket, key, count_status, world);
-        else if (i % 4 == 1)
+        else if (i % 4 == 1) {
+            bucket_ref(world->bucket);
             store->ops->value_put(store, "d0/e/k0", bytes, &write, count_written, world);
-        else {
+        } else {
             fake_store_put(world->fake, key, "foreign");
             world->answered++;
         }

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TIMEOUT_MS = 1500 };
+enum { TIMEOUT_MS = 3000 };
 
 static struct live live;
 
@@ -123,7 +123,7 @@ static void markers_are_told_from_empty_values(void **state)
         live_publish(&live, subject, headers, "", 0);
     }
     store->ops->watch(store, &recorder_events, &recorder);
-    recorder_wait(&recorder, RECORDED_LIVE, 1, 5);
+    recorder_wait(&recorder, RECORDED_LIVE, 1);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         for (int leader = 0; leader < 2; leader++) {
             assert_int_equal(live_lookup(store, rows[i].key, leader, &entry), JSFS_OK);
@@ -284,7 +284,7 @@ static void the_watch_knows_our_own_writes(void **state)
     recorder_begin(&recorder);
     outcome_begin(&outcome);
     store->ops->watch(store, &recorder_events, &recorder);
-    recorder_wait(&recorder, RECORDED_LIVE, 1, 2);
+    recorder_wait(&recorder, RECORDED_LIVE, 1);
     store->ops->value_put(store, "k", value, &write, outcome_write, &outcome);
     assert_int_equal(outcome_wait(&outcome), JSFS_OK);
     recorder_wait_name(&recorder, "k", outcome.sequence, &told);
@@ -520,7 +520,7 @@ static void closing_interrupts_what_is_in_flight(void **state)
     struct store *store = live_open_kv(&live, "close");
     recorder_begin(&recorder);
     store->ops->watch(store, &recorder_events, &recorder);
-    recorder_wait(&recorder, RECORDED_LIVE, 1, 2);
+    recorder_wait(&recorder, RECORDED_LIVE, 1);
     for (int i = 0; i < 3; i++)
         outcome_begin(&outcomes[i]);
     server_freeze(&live.server);

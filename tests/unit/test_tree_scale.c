@@ -12,6 +12,7 @@
 #include "core/tree.h"
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define EPOCH_NS INT64_C(1700000000000000000)
 
@@ -112,13 +113,13 @@ static void a_directory_of_100000_names_is_paged_in_linear_time(void **state)
     uint64_t cookie = 0;
     size_t seen = 0;
     struct tree_page page;
-    int64_t start;
+    clock_t start; /* of the processor: other programs do not count */
 
     for (uint64_t i = 1; i <= 100000; i++) {
         snprintf(path, sizeof(path), "key-%06d", (int)i);
         put(*state, path, i);
     }
-    start = clock_monotonic_ms();
+    start = clock();
     do {
         assert_int_equal(tree_list(*state, "", cookie, 50, &page), JSFS_OK);
         seen += page.count;
@@ -126,7 +127,7 @@ static void a_directory_of_100000_names_is_paged_in_linear_time(void **state)
         tree_page_clear(&page);
     } while (!page.end || seen < 100000);
     assert_int_equal(seen, 100000);
-    assert_true(clock_monotonic_ms() - start < 5000);
+    assert_true(clock() - start < 5 * CLOCKS_PER_SEC);
 }
 
 static void a_million_names_take_at_most_200_bytes_each(void **state)
