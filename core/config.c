@@ -204,6 +204,7 @@ static bool set_text(const struct key *key, void *field, const char *text)
     }
 #define BOOL_TEXT "\"yes\" or \"no\""
 #define TIME_TEXT "a time such as 500ms, 90s, 15m, 24h or 7d"
+#define GLOBS_TEXT "a list of patterns, or \"none\""
 #define SIZE_TEXT "a size such as 512, 64K, 10M or 2G"
 
 /* In the order of jsfs.conf.example. */
@@ -221,6 +222,13 @@ static const struct key keys[] = {
     KEY("mount", "log_level", set_level, log_level, 1, 0, 3,
         "\"error\", \"warning\", \"info\" or \"debug\""),
     KEY("mount", "state_dir", set_text, state_dir, 1, 0, 0, "a directory"),
+    KEY("scratch", "patterns", set_text, scratch_patterns, 1, 0, 0, GLOBS_TEXT),
+    KEY("scratch", "private_patterns", set_text, scratch_private, 1, 0, 0, GLOBS_TEXT),
+    KEY("scratch", "probe_patterns", set_text, scratch_probes, 1, 0, 0, GLOBS_TEXT),
+    KEY("scratch", "max_bytes", set_bytes, scratch_bytes, 1, 0, 1024 * GIB,
+        SIZE_TEXT ", at most 1T"),
+    KEY("scratch", "hold", set_time, scratch_hold_ms, NS_PER_MS, 0, 60 * 1000,
+        TIME_TEXT ", at most 60s"),
     KEY("cache", "size", set_bytes, cache_bytes, 1, MIB, 1024 * GIB,
         SIZE_TEXT ", from 1M to 1T"),
     KEY("cache", "prefetch_chunks", set_number, prefetch_chunks, 1, 0, 1024,
@@ -265,6 +273,8 @@ void config_init(struct config *config)
         .attr_timeout_s = 86400,
         .max_threads = 10,
         .log_level = JSFS_LOG_INFO,
+        .scratch_bytes = 256 * MIB,
+        .scratch_hold_ms = 2000,
         .cache_bytes = 128 * MIB,
         .prefetch_chunks = 64,
         .read_ahead_kb = 1024,
@@ -278,10 +288,13 @@ void config_init(struct config *config)
 
 void config_clear(struct config *config)
 {
-    free(config->url);
-    config->url = NULL;
-    free(config->state_dir);
-    config->state_dir = NULL;
+    char **texts[] = {&config->url, &config->state_dir, &config->scratch_patterns,
+                      &config->scratch_private, &config->scratch_probes};
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        free(*texts[i]);
+        *texts[i] = NULL;
+    }
 }
 
 void config_each_key(void (*each)(void *arg, const char *section, const char *key),

@@ -22,6 +22,13 @@ struct config_bucket {
     bool compression;    /* s2, where the server has it */
 };
 
+/* The defaults of [scratch], which config_init() need not copy. */
+#define CONFIG_SCRATCH_PATTERNS                                                          \
+    "*~ .*.s[u-w][a-z] .*.sw[a-z]x .#* #*# *.vsctmp .goutputstream-* *___jb_tmp___ "     \
+    "*___jb_old___ .*.kate-swp .~lock.*# ~$* .nfs????????* .DS_Store ._*"
+#define CONFIG_SCRATCH_PRIVATE "sed?????? XX?????? .*.??????"
+#define CONFIG_SCRATCH_PROBES "4913 5036 5159 5282 5405"
+
 struct config {
     /* [connection] */
     char *url;               /* server URLs, comma-separated; NULL: not set */
@@ -34,6 +41,12 @@ struct config {
     int max_threads;         /* FUSE workers; default 10 */
     int log_level;           /* enum jsfs_log_level; default info */
     char *state_dir;         /* what must outlive the mount; NULL: not set */
+    /* [scratch]: what editors write beside a file */
+    char *scratch_patterns;  /* patterns, private_patterns, probe_patterns: globs with blanks */
+    char *scratch_private;   /* between them; NULL: CONFIG_SCRATCH_… */
+    char *scratch_probes;
+    int64_t scratch_bytes;   /* max_bytes: of all scratch files; default 256 MiB */
+    int scratch_hold_ms;     /* hold: of a removal that a rename means; default 2 s */
     /* [cache] */
     int64_t cache_bytes;     /* size: of the chunk cache, default 128 MiB */
     int prefetch_chunks;     /* widest read-ahead of one reader, default 64 */

@@ -136,12 +136,9 @@ static double special_attr(struct fs *fs, struct inode *inode, struct stat *out)
     out->st_ino = inode->shown_number;
     out->st_uid = fs->uid;
     out->st_gid = fs->gid;
-    out->st_nlink = 1;
+    out->st_nlink = inode_is_removed(fs->inodes, inode) ? 0 : 1;
     out->st_blksize = ATTR_BLOCK_BYTES;
-    double timeout = inode->special->ops->attr(fs, inode, out);
-    if (inode_is_removed(fs->inodes, inode))
-        out->st_nlink = 0;
-    return timeout;
+    return inode->special->ops->attr(fs, inode, out);
 }
 
 double attr_of(struct fs *fs, struct inode *inode, struct stat *out)

@@ -12,6 +12,7 @@
 #include "fs/fs_state.h"
 #include "fs/notifier.h"
 #include "fs/ops.h"
+#include "fs/scratch.h"
 
 #include <string.h>
 
@@ -191,6 +192,7 @@ static void gone(void *arg, struct bucket *bucket)
     struct inode **inodes = NULL;
     size_t count = inode_collect(fs->inodes, bucket, &inodes);
 
+    scratch_table_drop(fs->scratch->table, bucket);
     struct inode *top = bucket_inode(fs, bucket);
     if (top != NULL)
         fs_name_changed(fs, top);

@@ -3,6 +3,7 @@
 #include "fs/fs.h"
 
 #include "core/cleanup.h"
+#include "core/clock.h"
 #include "core/conflict_store.h"
 #include "core/log.h"
 #include "fs/changes.h"
@@ -13,6 +14,8 @@
 #include "fs/op.h"
 #include "fs/ops.h"
 #include "fs/pending.h"
+#include "fs/scratch.h"
+#include "fs/scratch_hold.h"
 #include "fs/session_hook.h"
 
 #include <stdlib.h>
@@ -80,13 +83,14 @@ struct fs *fs_new(const struct config *config, const char *server,
     fs->handles = handle_list_new();
     fs->parked = op_list_new();
     fs->pending = pending_new();
+    fs->scratch = scratch_new(config);
     fs->conflicts = open_conflicts(config, server);
     fs->event_readers = event_readers_new();
     fs->cache = chunk_cache_new((size_t)config->cache_bytes);
     struct catalog_observer observer = changes_observer(fs);
     if (fs->inodes != NULL && fs->handles != NULL && fs->parked != NULL &&
-        fs->pending != NULL && fs->cache != NULL && fs->conflicts != NULL &&
-        fs->event_readers != NULL)
+        fs->pending != NULL && fs->scratch != NULL && fs->cache != NULL &&
+        fs->conflicts != NULL && fs->event_readers != NULL)
         fs->catalog = catalog_new(connection, executor, config, &observer);
     if (fs->catalog == NULL) {
         fs_free(fs);
@@ -105,7 +109,12 @@ unsigned fs_shutdown(struct fs *fs, int timeout_ms)
 {
     atomic_store(&fs->closing, true);
     event_readers_end(fs->event_readers);
-    return handle_list_commit(fs->handles, timeout_ms);
+    int64_t until_ms = clock_monotonic_ms() + timeout_ms;
+    unsigned failed = handle_list_commit(fs->handles, timeout_ms);
+    int64_t left_ms = until_ms - clock_monotonic_ms();
+
+    scratch_holds_settle(fs, left_ms > 0 ? (int)left_ms : 0);
+    return failed;
 }
 
 /* Parked requests first: a notification may wait in the kernel for one of them. What core still
@@ -134,6 +143,7 @@ void fs_free(struct fs *fs)
     if (fs->handles != NULL)
         handle_list_free(fs->handles);
     inode_table_free(fs->inodes);
+    scratch_free(fs->scratch);
     op_list_free(fs->parked);
     pending_free(fs->pending);
     executor_settle(fs->executor); /* buckets close their stores there, losses are kept */

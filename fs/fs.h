@@ -34,7 +34,8 @@ struct fs *fs_new(const struct config *config, const char *server,
  */
 enum jsfs_status fs_attach(struct fs *fs, struct fuse_session *session);
 
-/* Commit every dirty handle and wait for it, at most timeout_ms; writes after it are refused.
+/* Commit every dirty handle, decide what removals are held back (scratch_hold.h), and wait for
+ * it, at most timeout_ms; writes after it are refused.
  *   returns   how many could not be committed; each was logged
  * Blocks.   Threads: the signal thread, while requests are still served.
  */

@@ -22,6 +22,7 @@ struct handle_list;
 struct notifier;
 struct op_list;
 struct pending;
+struct scratch;
 
 struct fs {
     const struct config *config;
@@ -36,6 +37,7 @@ struct fs {
     struct pending *pending; /* requests, commits and fetches under way */
     struct notifier *notifier;
     struct event_readers *event_readers;
+    struct scratch *scratch;
     uid_t uid; /* owner of all files: who mounted */
     gid_t gid;
     atomic_bool closing; /* no new writing: fs_shutdown has begun */

@@ -161,6 +161,7 @@ void handle_hide_local(struct fs *fs, struct inode *inode)
     if (!inode_attr(fs->inodes, inode).local || inode_is_unlinked(fs->inodes, inode))
         return;
     tree_drop_local(bucket_tree(inode->bucket), inode->path);
+    tree_unhide(bucket_tree(inode->bucket), inode->path);
     inode_unbind(fs->inodes, inode);
     if (inode->parent != NULL)
         notifier_entry(fs->notifier, inode->parent, inode->name);

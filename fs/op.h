@@ -49,6 +49,7 @@ struct op {
     bool holds_directory;    /* the kernel holds the lock of inode, and of other, until the
                                 answer */
     void (*resume)(struct op *op, enum jsfs_status status); /* what to do after a wait */
+    void *arg;               /* the handler's own, for resume */
     struct op *next;         /* a list of the handler's */
 };
 

@@ -100,6 +100,13 @@ void fs_path_removed(struct fs *fs, struct bucket *bucket, const char *path);
  * done after all, so the name is looked up again. */
 void op_reply_removed(struct op *op, enum jsfs_status status);
 
+/* ops_name.c: this mount has removed or replaced a file: what it still writes into the file is
+ * dropped, readers keep their version. */
+void fs_forget_file(struct fs *fs, struct inode *file);
+
+/* ops_open.c: CREATE of a name of the store; op->info is set. */
+void op_create_key(struct op *op);
+
 /* The path in the bucket of a name in a directory inode.
  *   returns   for free(); NULL without memory
  */

@@ -8,6 +8,7 @@
 #include "core/cleanup.h"
 #include "fs/attr.h"
 #include "fs/control.h"
+#include "fs/scratch.h"
 #include "fs/special.h"
 
 #include <errno.h>
@@ -177,6 +178,7 @@ struct page {
     char *data;
     size_t size, used; /* [bytes] */
     bool plus;
+    bool full; /* an entry did not fit */
 };
 
 /* An entry with attributes gives the kernel a reference, so room is checked before. */
@@ -273,6 +275,16 @@ static bool add_item(struct page *page, const struct tree_item *item)
     return added;
 }
 
+static bool add_scratch(void *arg, const char *name, mode_t type, uint64_t number,
+                        uint64_t cookie)
+{
+    struct page *page = arg;
+    struct fuse_entry_param entry = {.attr = {.st_ino = number, .st_mode = type}};
+
+    page->full = !add_bare(page, name, &entry, (off_t)cookie);
+    return !page->full;
+}
+
 static enum jsfs_status fill_from_tree(struct page *page, off_t offset)
 {
     struct inode *directory = page->op->inode;
@@ -286,14 +298,13 @@ static enum jsfs_status fill_from_tree(struct page *page, off_t offset)
 
         if (status != JSFS_OK)
             return status;
-        bool full = false;
-        for (size_t i = 0; i < items.count && !full; i++) {
-            full = !add_item(page, &items.items[i]);
+        for (size_t i = 0; i < items.count && !page->full; i++) {
+            page->full = !add_item(page, &items.items[i]);
             cookie = items.items[i].cookie;
         }
         bool end = items.end;
         tree_page_clear(&items);
-        if (full || end)
+        if (page->full || end)
             return JSFS_OK;
     }
 }
@@ -320,7 +331,8 @@ static bool fill_from_names(struct page *page, const struct listing *listing, of
                      .st_mode = item->type},
         };
 
-        if (!add_bare(page, item->name, &entry, (off_t)i + 1 + FIRST_COOKIE))
+        page->full = !add_bare(page, item->name, &entry, (off_t)i + 1 + FIRST_COOKIE);
+        if (page->full)
             return false;
     }
     return true;
@@ -331,21 +343,20 @@ static enum jsfs_status fill_from_special(struct page *page, off_t behind, off_t
     struct inode *directory = page->op->inode;
     uint64_t cookie = offset > behind ? (uint64_t)(offset - behind) : 0;
     struct tree_page items = {.end = false};
-    bool full = false;
 
-    while (!full && !items.end) {
+    while (!page->full && !items.end) {
         enum jsfs_status status = directory->special->ops->list(directory, &cookie, &items);
 
         if (status != JSFS_OK)
             return status;
-        for (size_t i = 0; i < items.count && !full; i++) {
+        for (size_t i = 0; i < items.count && !page->full; i++) {
             const struct tree_item *item = &items.items[i];
             mode_t type = item->attr.type == TREE_DIRECTORY ? S_IFDIR : S_IFREG;
             struct fuse_entry_param entry = {
                 .attr = {.st_ino = UNKNOWN_NUMBER, .st_mode = type},
             };
 
-            full = !add_bare(page, item->name, &entry, behind + (off_t)item->cookie);
+            page->full = !add_bare(page, item->name, &entry, behind + (off_t)item->cookie);
         }
         bool end = items.end;
         tree_page_clear(&items);
@@ -380,10 +391,14 @@ static void read_directory(struct op *op, const struct listing *listing, bool pl
         return;
     }
     if (add_dots(&page, offset) && add_control(&page, offset)) {
-        if (listing->names != NULL)
+        if ((uint64_t)offset >= SCRATCH_COOKIE)
+            ; /* all but scratch files have been told */
+        else if (listing->names != NULL)
             status = fill_from_listing(&page, listing, offset);
         else
             status = fill_from_tree(&page, offset);
+        if (status == JSFS_OK && !page.full)
+            scratch_list(op->fs, op->inode, (uint64_t)offset, add_scratch, &page);
     }
     if (status == JSFS_NOT_FOUND) /* removed while it was open: an empty directory */
         status = JSFS_OK;

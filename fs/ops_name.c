@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "fs/errno_map.h"
 #include "fs/notifier.h"
+#include "fs/scratch.h"
 #include "fs/special.h"
 
 #include <errno.h>
@@ -109,7 +110,7 @@ void op_mkdir(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mo
 
     if (op == NULL)
         return;
-    const struct special_ops *special = special_of(op, SPECIAL_MAKE);
+    const struct special_ops *special = special_of(op, SPECIAL_FIND);
     if (special != NULL)
         SERVE(op, special, mkdir, mode);
     else if (is_store_root(op->inode))
@@ -159,6 +160,9 @@ void op_rmdir(fuse_req_t request, fuse_ino_t parent, const char *name)
     const struct special_ops *special = special_of(op, SPECIAL_FIND);
     if (special != NULL) {
         SERVE(op, special, rmdir);
+    } else if (is_store_root(op->inode) &&
+               scratch_table_has(op->fs->scratch->table, kind_below(op->inode), name)) {
+        op_reply_errno(op, ENOTEMPTY);
     } else if (is_store_root(op->inode)) {
         catalog_remove(op->fs->catalog, kind_below(op->inode), name, directory_removed, op);
     } else if (!in_bucket(op->inode)) {
@@ -173,22 +177,22 @@ void op_rmdir(fuse_req_t request, fuse_ino_t parent, const char *name)
     op_park(op);
 }
 
-/* What this mount still writes into the file is dropped; readers keep their version. The inode
- * is the one that had the name before the removal: its echo has unbound it by now.
- */
-static void forget_file(struct op *op)
+void fs_forget_file(struct fs *fs, struct inode *file)
 {
-    struct inode *file = op->child;
-
-    if (file == NULL)
-        return;
-    inode_unlink(op->fs->inodes, file);
+    inode_unlink(fs->inodes, file);
     pthread_mutex_lock(&file->lock);
     struct value_file *value = file->value != NULL ? value_file_ref(file->value) : NULL;
     pthread_mutex_unlock(&file->lock);
     if (value != NULL)
         value_file_forget(value);
     value_file_unref(value);
+}
+
+/* The inode is the one that had the name before the removal: its echo has unbound it by now. */
+static void forget_file(struct op *op)
+{
+    if (op->child != NULL)
+        fs_forget_file(op->fs, op->child);
 }
 
 /* The tombstone is acknowledged: only now may the chunks go. op->nuid names them. */
@@ -204,6 +208,45 @@ static void file_removed(void *arg, enum jsfs_status status)
     op_reply_removed(op, status);
 }
 
+/* No commit of the file is in flight any more. One that has landed, or a key that the file was to
+ * replace (scratch_hold.h), goes as any other.
+ */
+static void commits_ended(void *arg, enum jsfs_status status)
+{
+    struct op *op = arg;
+    struct bucket *bucket = op->inode->bucket;
+    bool lives;
+
+    (void)status;
+    tree_drop_local(bucket_tree(bucket), op->path);
+    tree_unhide(bucket_tree(bucket), op->path);
+    tree_sequence(bucket_tree(bucket), op->path, &lives);
+    if (lives)
+        bucket_remove(bucket, op->path, file_removed, op);
+    else
+        op_reply_status(op, JSFS_OK);
+}
+
+/* A file that this mount has not committed yet: nothing more of it is, but a commit that is on
+ * its way must not land after the removal.
+ */
+static void remove_local(struct op *op)
+{
+    struct inode *file = op->child;
+
+    forget_file(op);
+    if (file != NULL) {
+        pthread_mutex_lock(&file->lock);
+        if (file->value != NULL)
+            op->value = value_file_ref(file->value);
+        pthread_mutex_unlock(&file->lock);
+    }
+    if (op->value != NULL)
+        value_file_commit(op->value, false, commits_ended, op);
+    else
+        commits_ended(op, JSFS_OK);
+}
+
 static void found_for_unlink(void *arg, enum jsfs_status status, const struct tree_attr *attr)
 {
     struct op *op = arg;
@@ -216,9 +259,7 @@ static void found_for_unlink(void *arg, enum jsfs_status status, const struct tr
     }
     op->child = inode_bound(op->fs->inodes, op->inode, op->name);
     if (attr->local) { /* created here and never committed */
-        forget_file(op);
-        tree_drop_local(bucket_tree(op->inode->bucket), op->path);
-        op_reply_status(op, JSFS_OK);
+        remove_local(op);
         return;
     }
     if (attr->type == TREE_FILE && attr->meta != NULL && attr->meta->nuid != NULL)

@@ -11,6 +11,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "fs/attr.h"
+#include "fs/scratch_hold.h"
 #include "fs/special.h"
 
 #include <errno.h>
@@ -319,9 +320,14 @@ static void create_file(struct op *op)
     struct inode_target target = op_target(bucket, op->path, &attr);
     bool exclusive = (op->info.flags & O_EXCL) != 0;
 
+    if (scratch_hold_take(op->fs, bucket, op->path) != 0) {
+        exclusive = false; /* it is hidden here, and made again: a replacement */
+        op->info.flags |= O_TRUNC;
+    }
     op->child = inode_bind(op->fs->inodes, op->inode, op->name, &target);
     if (op->child == NULL) {
         tree_drop_local(bucket_tree(bucket), op->path);
+        tree_unhide(bucket_tree(bucket), op->path);
         op_reply_status(op, JSFS_NO_MEMORY);
         return;
     }
@@ -361,13 +367,14 @@ static void found_for_create(void *arg, enum jsfs_status status, const struct tr
         open_file(op);
 }
 
-static void start_create(struct op *op)
+void op_create_key(struct op *op)
 {
     struct bucket *bucket = op->inode->bucket;
     CLEANUP(cleanup_free) char *raw = NULL;
     enum jsfs_status status;
 
-    op->path = op_child_path(op->inode, op->name);
+    if (op->path == NULL)
+        op->path = op_child_path(op->inode, op->name);
     status = op->path != NULL ? bucket_raw_name(bucket, op->path, true, &raw) : JSFS_NO_MEMORY;
     if (status == JSFS_OK)
         status = tree_add_local(bucket_tree(bucket), op->path);
@@ -387,6 +394,7 @@ void op_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t m
     if (op == NULL)
         return;
     op->info = *info;
+    op->number = mode;
     const struct special_ops *special = special_of(op, SPECIAL_CREATE);
     if (special != NULL && special->create != NULL)
         special->create(op, mode);
@@ -397,7 +405,7 @@ void op_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t m
     else if (refused_writing(op))
         op_reply_errno(op, EROFS);
     else
-        start_create(op);
+        op_create_key(op);
     op_park(op);
 }
 

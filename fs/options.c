@@ -26,6 +26,8 @@ const char options_help[] =
     "      --config=FILE      read FILE instead of $XDG_CONFIG_HOME/jsfs/jsfs.conf,\n"
     "                         else /etc/jsfs/jsfs.conf\n"
     "      --log-level=LEVEL  error, warning, info or debug\n"
+    "      --scratch=GLOBS    names of editors' own files, which are never published (see\n"
+    "                         [scratch] in jsfs.conf); \"none\" for none\n"
     "  -o OPTION[,OPTION...]  ro, allow_other, debug (libfuse's), and every key of\n"
     "                         jsfs.conf: timeout=10s; SECTION.KEY=VALUE where two\n"
     "                         sections have the key: kv.history=5\n"
@@ -44,6 +46,7 @@ struct parse {
     size_t group_count;
     const char *config_path; /* NULL: not given */
     const char *log_level;   /* NULL: not given */
+    const char *scratch;     /* NULL: not given */
     const char *embedded_directory;
     const char *source; /* NULL: not given */
     const char *mountpoint;
@@ -80,7 +83,7 @@ static bool user_path(const char *variable, const char *home, const char *below_
     return length >= 0;
 }
 
-enum { OPTION_EMBEDDED = 256, OPTION_CONFIG, OPTION_LOG_LEVEL };
+enum { OPTION_EMBEDDED = 256, OPTION_CONFIG, OPTION_LOG_LEVEL, OPTION_SCRATCH };
 
 static const struct option long_options[] = {
     {"foreground", no_argument,       NULL, 'f'             },
@@ -88,6 +91,7 @@ static const struct option long_options[] = {
     {"embedded",   optional_argument, NULL, OPTION_EMBEDDED },
     {"config",     required_argument, NULL, OPTION_CONFIG   },
     {"log-level",  required_argument, NULL, OPTION_LOG_LEVEL},
+    {"scratch",    required_argument, NULL, OPTION_SCRATCH  },
     {"help",       no_argument,       NULL, 'h'             },
     {"version",    no_argument,       NULL, 'V'             },
     {NULL,         0,                 NULL, 0               },
@@ -103,6 +107,7 @@ static void take_option(struct parse *parse, int option)
     case 'V': parse->options.action = OPTIONS_VERSION; break;
     case OPTION_CONFIG: parse->config_path = optarg; break;
     case OPTION_LOG_LEVEL: parse->log_level = optarg; break;
+    case OPTION_SCRATCH: parse->scratch = optarg; break;
     case OPTION_EMBEDDED:
         parse->embedded = true;
         parse->embedded_directory = optarg;
@@ -242,7 +247,8 @@ static bool set_key(struct parse *parse, const char *name, const char *value)
                            search.section, name);
     if (value != NULL)
         text = value;
-    else if (strcmp(search.key, "url") == 0 || strcmp(search.key, "state_dir") == 0)
+    else if (strcmp(search.key, "url") == 0 || strcmp(search.key, "state_dir") == 0 ||
+             strcmp(search.section, "scratch") == 0)
         text = ""; /* any other text would do */
     switch (config_set(&parse->options.config, search.section, search.key, text, error,
                        sizeof(error))) {
@@ -268,7 +274,7 @@ static bool apply_mount_option(struct parse *parse, char *option)
     else if (strcmp(name, "debug") == 0)
         parse->options.debug_libfuse = true;
     else if (name[0] != '\0' && !is_ignored(name))
-        return set_key(parse, name, value);
+        return set_key(parse, strcmp(name, "scratch") == 0 ? "scratch.patterns" : name, value);
     return true;
 }
 
@@ -302,10 +308,15 @@ static bool apply_log_level(struct parse *parse)
     return true;
 }
 
+static bool apply_scratch(struct parse *parse)
+{
+    return parse->scratch == NULL || set_key(parse, "scratch.patterns", parse->scratch);
+}
+
 /* Put what the command line says over the file. */
 static bool apply_arguments(struct parse *parse)
 {
-    if (apply_mount_options(parse) && apply_log_level(parse))
+    if (apply_mount_options(parse) && apply_log_level(parse) && apply_scratch(parse))
         return true;
     parse->failure->misused = parse->failure->exit_status == EXIT_USAGE;
     return false;

@@ -30,6 +30,10 @@ struct special_ops {
      * name has the content, the scratch file may go; else the name is unchanged and the scratch
      * file is to stay. NULL: EPERM. */
     void (*replace)(struct op *op, const char *data, size_t size);
+    /* For the name op->name in op->inode, which an editor renames to a scratch name: it stays, and
+     * the scratch name gets a copy. Ends in done(arg, status, bytes, 0), once, from any thread; op
+     * is not to be answered. NULL: EPERM. */
+    void (*copy)(struct op *op, store_bytes_done *done, void *arg);
 
     /* For an inode whose special has these ops: op->inode. */
     void (*opendir)(struct op *op); /* ends in dir_open_names(), dir_open_pages() or an error;

@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* scratch_table.c - see scratch_table.h. Layer 5.
+ * The lock is the last one but for the trees', which keep the directories that files are in.
+ */
+#include "fs/scratch_table.h"
+
+#include "core/cleanup.h"
+#include "core/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SLOTS 1024
+#define FIRST_NUMBER UINT64_C(0x5c00000000000000) /* st_ino of the first file */
+#define NS_PER_S 1000000000LL
+
+struct scratch_table {
+    pthread_mutex_t lock;
+    uint64_t max_bytes;
+    uint64_t bytes;                       /* lock, as all below: of files that still live */
+    uint64_t next_cookie;                 /* counts files and renames */
+    atomic_uint count;                    /* linked files */
+    struct scratch_file *oldest, *newest; /* linked ones by cookie */
+    struct scratch_file *slots[SLOTS];    /* linked ones by place */
+};
+
+struct scratch_table *scratch_table_new(uint64_t max_bytes)
+{
+    struct scratch_table *table = calloc(1, sizeof(*table));
+
+    if (table == NULL)
+        return NULL;
+    pthread_mutex_init(&table->lock, NULL);
+    table->max_bytes = max_bytes;
+    table->next_cookie = SCRATCH_COOKIE + 1;
+    return table;
+}
+
+void scratch_table_free(struct scratch_table *table)
+{
+    if (table == NULL)
+        return;
+    scratch_table_drop(table, NULL);
+    pthread_mutex_destroy(&table->lock);
+    free(table);
+}
+
+bool scratch_table_in_use(struct scratch_table *table)
+{
+    return atomic_load_explicit(&table->count, memory_order_relaxed) > 0;
+}
+
+/* Names -------------------------------------------------------------------------------------- */
+
+static size_t slot_of(const struct bucket *bucket, const char *directory, const char *name)
+{
+    uint64_t hash = (uint64_t)(uintptr_t)bucket;
+
+    for (const char *at = directory; *at != '\0'; at++)
+        hash = (hash ^ (unsigned char)*at) * 0x100000001b3ULL;
+    hash = (hash ^ '/') * 0x100000001b3ULL;
+    for (const char *at = name; *at != '\0'; at++)
+        hash = (hash ^ (unsigned char)*at) * 0x100000001b3ULL;
+    return (size_t)(hash ^ (hash >> 32)) % SLOTS;
+}
+
+static struct scratch_file **find_locked(struct scratch_table *table,
+                                         const struct scratch_place *place)
+{
+    struct scratch_file **at =
+        &table->slots[slot_of(place->bucket, place->directory, place->name)];
+
+    while (*at != NULL &&
+           ((*at)->bucket != place->bucket || strcmp((*at)->name, place->name) != 0 ||
+            strcmp((*at)->directory, place->directory) != 0))
+        at = &(*at)->next;
+    return at;
+}
+
+/* Under the name that the file has in its struct. */
+static void link_locked(struct scratch_table *table, struct scratch_file *file)
+{
+    struct scratch_file **slot =
+        &table->slots[slot_of(file->bucket, file->directory, file->name)];
+
+    file->next = *slot;
+    *slot = file;
+    file->older = table->newest;
+    file->newer = NULL;
+    if (file->older != NULL)
+        file->older->newer = file;
+    else
+        table->oldest = file;
+    table->newest = file;
+    file->cookie = table->next_cookie++;
+    file->linked = true;
+    atomic_fetch_add(&table->count, 1);
+}
+
+static void unlink_locked(struct scratch_table *table, struct scratch_file *file)
+{
+    struct scratch_file **at =
+        &table->slots[slot_of(file->bucket, file->directory, file->name)];
+
+    while (*at != file)
+        at = &(*at)->next;
+    *at = file->next;
+    if (file->older != NULL)
+        file->older->newer = file->newer;
+    else
+        table->oldest = file->newer;
+    if (file->newer != NULL)
+        file->newer->older = file->older;
+    else
+        table->newest = file->older;
+    file->linked = false;
+    atomic_fetch_sub(&table->count, 1);
+}
+
+/* A directory stays while a scratch file is in it, even if every key in it goes. */
+static enum jsfs_status pin(struct bucket *bucket, const char *directory, bool in_tree)
+{
+    return in_tree ? tree_pin(bucket_tree(bucket), directory) : JSFS_OK;
+}
+
+/* The name goes, and with it the table's reference, which the caller takes. */
+static void lose_name_locked(struct scratch_table *table, struct scratch_file *file)
+{
+    unlink_locked(table, file);
+    if (file->pins)
+        tree_unpin(bucket_tree(file->bucket), file->directory);
+    file->pins = false;
+}
+
+static void set_name_locked(struct scratch_file *file, char *directory, char *name, bool pins)
+{
+    free(file->directory);
+    free(file->name);
+    file->directory = directory;
+    file->name = name;
+    file->pins = pins;
+}
+
+/* Life --------------------------------------------------------------------------------------- */
+
+static struct timespec time_of(int64_t ns)
+{
+    return (struct timespec){.tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S};
+}
+
+static struct timespec now(void)
+{
+    return time_of(clock_realtime_ns());
+}
+
+/* Not linked, and without bytes. */
+static struct scratch_file *new_file(struct scratch_table *table,
+                                     const struct scratch_place *place,
+                                     const struct scratch_make *make)
+{
+    struct scratch_file *file = calloc(1, sizeof(*file));
+
+    if (file == NULL)
+        return NULL;
+    special_init(&file->special, make->ops);
+    file->table = table;
+    file->bucket = bucket_ref(place->bucket);
+    file->directory = strdup(place->directory);
+    file->name = strdup(place->name);
+    file->target = make->target != NULL ? strdup(make->target) : NULL;
+    file->probe = make->probe;
+    file->revision = make->revision;
+    file->attr.st_mode = make->mode;
+    file->attr.st_uid = make->uid;
+    file->attr.st_gid = make->gid;
+    file->attr.st_ctim = now();
+    file->attr.st_mtim =
+        make->modified_ns != 0 ? time_of(make->modified_ns) : file->attr.st_ctim;
+    file->attr.st_atim = file->attr.st_mtim;
+    if (file->directory != NULL && file->name != NULL &&
+        (make->target == NULL || file->target != NULL))
+        return file;
+    scratch_file_free(&file->special);
+    return NULL;
+}
+
+void scratch_file_free(struct special *special)
+{
+    struct scratch_file *file = (struct scratch_file *)special;
+
+    pthread_mutex_lock(&file->table->lock);
+    file->table->bytes -= file->data.size;
+    pthread_mutex_unlock(&file->table->lock);
+    buffer_clear(&file->data);
+    bucket_unref(file->bucket);
+    free(file->directory);
+    free(file->name);
+    free(file->target);
+    free(file);
+}
+
+static bool fits_locked(const struct scratch_file *file, uint64_t size)
+{
+    const struct scratch_table *table = file->table;
+
+    return size <= table->max_bytes &&
+           table->bytes - file->data.size <= table->max_bytes - size;
+}
+
+static enum jsfs_status fill_locked(struct scratch_file *file, const struct bytes *bytes)
+{
+    if (bytes == NULL)
+        return JSFS_OK;
+    if (!fits_locked(file, bytes->size))
+        return JSFS_NO_SPACE;
+    enum jsfs_status status = buffer_append(&file->data, bytes->data, bytes->size);
+    if (status == JSFS_OK)
+        file->table->bytes += bytes->size;
+    return status;
+}
+
+/* Link a new file. *old is one whose name it takes, with the table's reference. */
+static enum jsfs_status add_locked(struct scratch_table *table, struct scratch_file *file,
+                                   const struct scratch_place *place,
+                                   const struct scratch_make *make, struct scratch_file **old)
+{
+    *old = *find_locked(table, place);
+    if (*old != NULL && !make->replace) {
+        *old = NULL;
+        return JSFS_EXISTS;
+    }
+    enum jsfs_status status = fill_locked(file, make->bytes);
+    if (status == JSFS_OK)
+        status = pin(place->bucket, place->directory, make->in_tree);
+    if (status != JSFS_OK) {
+        *old = NULL;
+        return status;
+    }
+    file->pins = make->in_tree;
+    if (*old != NULL)
+        lose_name_locked(table, *old);
+    link_locked(table, file);
+    file->special.number = FIRST_NUMBER + (file->cookie - SCRATCH_COOKIE);
+    special_ref(&file->special);
+    return JSFS_OK;
+}
+
+enum jsfs_status scratch_table_make(struct scratch_table *table,
+                                    const struct scratch_place *place,
+                                    const struct scratch_make *make,
+                                    struct scratch_file **out)
+{
+    struct scratch_file *file = new_file(table, place, make), *old;
+
+    if (file == NULL)
+        return JSFS_NO_MEMORY;
+    pthread_mutex_lock(&table->lock);
+    enum jsfs_status status = add_locked(table, file, place, make, &old);
+    pthread_mutex_unlock(&table->lock);
+    if (old != NULL)
+        special_unref(&old->special);
+    if (status == JSFS_OK)
+        *out = file;
+    else
+        special_unref(&file->special);
+    return status;
+}
+
+struct scratch_file *scratch_table_find(struct scratch_table *table,
+                                        const struct scratch_place *place)
+{
+    SCOPED_LOCK(&table->lock);
+    struct scratch_file *file = *find_locked(table, place);
+
+    if (file != NULL)
+        special_ref(&file->special);
+    return file;
+}
+
+bool scratch_table_unlink(struct scratch_file *file)
+{
+    struct scratch_table *table = file->table;
+
+    pthread_mutex_lock(&table->lock);
+    bool linked = file->linked;
+    if (linked) {
+        file->attr.st_ctim = now();
+        lose_name_locked(table, file);
+    }
+    pthread_mutex_unlock(&table->lock);
+    if (linked)
+        special_unref(&file->special);
+    return linked;
+}
+
+/* Renaming ----------------------------------------------------------------------------------- */
+
+/* Both keep a name, so both pins stay with the directories. */
+static void exchange_locked(struct scratch_table *table, struct scratch_file *one,
+                            struct scratch_file *two)
+{
+    char *directory = one->directory, *name = one->name;
+    bool pins = one->pins;
+
+    unlink_locked(table, one);
+    unlink_locked(table, two);
+    one->directory = two->directory;
+    one->name = two->name;
+    one->pins = two->pins;
+    two->directory = directory;
+    two->name = name;
+    two->pins = pins;
+    link_locked(table, one);
+    link_locked(table, two);
+}
+
+static enum jsfs_status rename_locked(struct scratch_file *file,
+                                      const struct scratch_place *to, bool in_tree,
+                                      enum scratch_rename how, struct scratch_file **old)
+{
+    struct scratch_table *table = file->table;
+    char *directory, *name;
+
+    *old = NULL;
+    struct scratch_file *there = *find_locked(table, to);
+    if (!file->linked || (there == NULL && how == SCRATCH_EXCHANGE))
+        return JSFS_NOT_FOUND;
+    if (there != NULL && how == SCRATCH_KEEP)
+        return JSFS_EXISTS;
+    if (there == file)
+        return JSFS_OK;
+    if (how == SCRATCH_EXCHANGE) {
+        exchange_locked(table, file, there);
+        return JSFS_OK;
+    }
+    directory = strdup(to->directory);
+    name = strdup(to->name);
+    enum jsfs_status status = directory != NULL && name != NULL
+                                  ? pin(to->bucket, to->directory, in_tree)
+                                  : JSFS_NO_MEMORY;
+    if (status != JSFS_OK) {
+        free(directory);
+        free(name);
+        return status;
+    }
+    if (there != NULL)
+        lose_name_locked(table, there);
+    *old = there;
+    lose_name_locked(table, file);
+    set_name_locked(file, directory, name, in_tree);
+    file->attr.st_ctim = now();
+    link_locked(table, file);
+    return JSFS_OK;
+}
+
+enum jsfs_status scratch_table_rename(struct scratch_file *file,
+                                      const struct scratch_place *to, bool in_tree,
+                                      enum scratch_rename how)
+{
+    struct scratch_file *old;
+
+    pthread_mutex_lock(&file->table->lock);
+    enum jsfs_status status = rename_locked(file, to, in_tree, how, &old);
+    pthread_mutex_unlock(&file->table->lock);
+    if (old != NULL)
+        special_unref(&old->special);
+    return status;
+}
+
+/* What is behind the old name of a directory, "" or "/…"; NULL when it is elsewhere. */
+static const char *below(const char *directory, const char *from)
+{
+    size_t size = strlen(from);
+    bool is = strncmp(directory, from, size) == 0 &&
+              (directory[size] == '\0' || directory[size] == '/');
+
+    return is ? directory + size : NULL;
+}
+
+/* Without memory a file keeps its old directory, which then has it alone. */
+static void move_locked(struct scratch_file *file, const char *rest, const char *to)
+{
+    struct tree *tree = bucket_tree(file->bucket);
+    char *directory = NULL;
+
+    if (asprintf(&directory, "%s%s", to, rest) < 0)
+        return;
+    bool pins = file->pins && tree_pin(tree, directory) == JSFS_OK;
+    if (file->pins)
+        tree_unpin(tree, file->directory);
+    unlink_locked(file->table, file);
+    free(file->directory);
+    file->directory = directory;
+    file->pins = pins;
+    link_locked(file->table, file);
+}
+
+void scratch_table_move(struct scratch_table *table, struct bucket *bucket, const char *from,
+                        const char *to)
+{
+    SCOPED_LOCK(&table->lock);
+    const struct scratch_file *last = table->newest;
+    struct scratch_file *next = table->oldest;
+
+    for (bool end = last == NULL; !end;) { /* those moved come behind the last one */
+        struct scratch_file *file = next;
+        const char *rest = file->bucket == bucket ? below(file->directory, from) : NULL;
+
+        next = file->newer;
+        end = file == last;
+        if (rest != NULL)
+            move_locked(file, rest, to);
+    }
+}
+
+void scratch_table_drop(struct scratch_table *table, const struct bucket *bucket)
+{
+    struct scratch_file *dropped = NULL;
+
+    pthread_mutex_lock(&table->lock);
+    for (struct scratch_file *file = table->oldest, *newer; file != NULL; file = newer) {
+        newer = file->newer;
+        if (bucket != NULL && file->bucket != bucket)
+            continue;
+        lose_name_locked(table, file);
+        file->next = dropped;
+        dropped = file;
+    }
+    pthread_mutex_unlock(&table->lock);
+    while (dropped != NULL) {
+        struct scratch_file *file = dropped;
+
+        dropped = file->next;
+        special_unref(&file->special);
+    }
+}
+
+bool scratch_table_has(struct scratch_table *table, enum store_kind kind, const char *bucket)
+{
+    SCOPED_LOCK(&table->lock);
+
+    for (const struct scratch_file *file = table->oldest; file != NULL; file = file->newer)
+        if (bucket_kind(file->bucket) == kind &&
+            strcmp(bucket_name(file->bucket), bucket) == 0)
+            return true;
+    return false;
+}
+
+void scratch_table_list(struct scratch_table *table, struct bucket *bucket,
+                        const char *directory, uint64_t cookie, scratch_each *each, void *arg)
+{
+    SCOPED_LOCK(&table->lock);
+
+    for (const struct scratch_file *file = table->oldest; file != NULL; file = file->newer) {
+        if (file->cookie > cookie && file->bucket == bucket &&
+            strcmp(file->directory, directory) == 0 &&
+            !each(arg, file->name, file->attr.st_mode & S_IFMT, file->special.number,
+                  file->cookie))
+            return;
+    }
+}
+
+/* Bytes and attributes ----------------------------------------------------------------------- */
+
+size_t scratch_file_read(struct scratch_file *file, uint64_t offset, size_t size, char *out)
+{
+    SCOPED_LOCK(&file->table->lock);
+
+    if (offset >= file->data.size)
+        return 0;
+    size_t left = file->data.size - (size_t)offset;
+    if (left < size)
+        size = left;
+    memcpy(out, file->data.data + offset, size);
+    return size;
+}
+
+static void changed_locked(struct scratch_file *file, size_t size_before)
+{
+    file->table->bytes += file->data.size - size_before;
+    file->revision = 0;
+    file->attr.st_mtim = now();
+    file->attr.st_ctim = file->attr.st_mtim;
+}
+
+enum jsfs_status scratch_file_write(struct scratch_file *file, uint64_t offset,
+                                    const void *data, size_t size, bool append)
+{
+    SCOPED_LOCK(&file->table->lock);
+    size_t before = file->data.size;
+    uint64_t end;
+
+    if (append)
+        offset = before;
+    if (__builtin_add_overflow(offset, size, &end) ||
+        !fits_locked(file, end > before ? end : before))
+        return JSFS_NO_SPACE;
+    enum jsfs_status status = buffer_write(&file->data, (size_t)offset, data, size);
+    if (status == JSFS_OK)
+        changed_locked(file, before);
+    return status;
+}
+
+enum jsfs_status scratch_file_resize(struct scratch_file *file, uint64_t size)
+{
+    SCOPED_LOCK(&file->table->lock);
+    size_t before = file->data.size;
+
+    if (!fits_locked(file, size))
+        return JSFS_NO_SPACE;
+    enum jsfs_status status = buffer_resize(&file->data, (size_t)size);
+    if (status == JSFS_OK)
+        changed_locked(file, before);
+    return status;
+}
+
+void scratch_file_set(struct scratch_file *file, const struct stat *attr, int to_set)
+{
+    SCOPED_LOCK(&file->table->lock);
+    struct stat *own = &file->attr;
+
+    own->st_ctim = now();
+    if ((to_set & FUSE_SET_ATTR_MODE) != 0)
+        own->st_mode = (own->st_mode & S_IFMT) | (attr->st_mode & 07777);
+    if ((to_set & FUSE_SET_ATTR_UID) != 0)
+        own->st_uid = attr->st_uid;
+    if ((to_set & FUSE_SET_ATTR_GID) != 0)
+        own->st_gid = attr->st_gid;
+    if ((to_set & FUSE_SET_ATTR_ATIME_NOW) != 0)
+        own->st_atim = own->st_ctim;
+    else if ((to_set & FUSE_SET_ATTR_ATIME) != 0)
+        own->st_atim = attr->st_atim;
+    if ((to_set & FUSE_SET_ATTR_MTIME_NOW) != 0)
+        own->st_mtim = own->st_ctim;
+    else if ((to_set & FUSE_SET_ATTR_MTIME) != 0)
+        own->st_mtim = attr->st_mtim;
+}
+
+void scratch_file_stat(struct scratch_file *file, struct stat *out)
+{
+    SCOPED_LOCK(&file->table->lock);
+
+    out->st_mode = file->attr.st_mode;
+    out->st_uid = file->attr.st_uid;
+    out->st_gid = file->attr.st_gid;
+    out->st_atim = file->attr.st_atim;
+    out->st_mtim = file->attr.st_mtim;
+    out->st_ctim = file->attr.st_ctim;
+    out->st_nlink = file->linked;
+    out->st_size = (off_t)(file->target != NULL ? strlen(file->target) : file->data.size);
+    out->st_blocks = (blkcnt_t)((file->data.size + 511) / 512);
+}
+
+struct bytes *scratch_file_bytes(struct scratch_file *file, uint64_t *revision)
+{
+    SCOPED_LOCK(&file->table->lock);
+
+    *revision = file->revision;
+    return bytes_copy(file->data.data, file->data.size);
+}
+
+bool scratch_file_is_written_probe(struct scratch_file *file)
+{
+    SCOPED_LOCK(&file->table->lock);
+
+    return file->probe && file->linked && file->data.size > 0;
+}
