@@ -30,6 +30,10 @@ struct store_entry kv_entry_of(enum store_state state, uint64_t sequence, int64_
 void kv_write(struct store *store, const char *name, const struct publication *p,
               store_write_done *done, void *arg);
 
+/* kv_batch.c: see store.h. */
+void kv_batch(struct store *store, const struct store_batch_item *items, size_t count,
+              store_write_done *done, void *arg);
+
 /* kv_history.c: see store.h. */
 void kv_history(struct store *store, const char *name, store_history_done *done,
                 void *arg);

@@ -468,6 +468,7 @@ static const struct store_ops kv_ops = {
     .remove = remove_key,
     .value_get = value_get,
     .value_put = value_put,
+    .batch = kv_batch,
     .history = kv_history,
     .purge = kv_purge,
     .erase = kv_erase,

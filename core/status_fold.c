@@ -100,6 +100,7 @@ static const struct row rows[] = {
     {10174, JSFS_UNSUPPORTED}, /* atomic publish disabled */
     {10175, JSFS_UNSUPPORTED}, /* atomic publish: missing sequence */
     {10176, JSFS_UNSUPPORTED}, /* atomic publish incomplete */
+    {10177, JSFS_UNSUPPORTED}, /* atomic publish: a header that 2.12.0 does not take */
     {10179, JSFS_UNSUPPORTED}, /* atomic publish: bad batch id */
     {10185, JSFS_UNSUPPORTED}, /* API level */
     {10194, JSFS_UNAVAILABLE}, /* stream offline, with a reason */

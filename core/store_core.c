@@ -37,6 +37,7 @@ void store_core_init(struct store_core *core, struct connection *connection,
 void store_core_take_info(struct store_core *core, const struct js_stream_info *info)
 {
     atomic_store(&core->allow_direct, info->allow_direct);
+    atomic_store(&core->allow_atomic, info->allow_atomic);
     atomic_store(&core->one_each, info->max_messages_per_subject == 1);
     atomic_store(&core->max_message_bytes, info->max_message_bytes);
     atomic_store(&core->heeds_ttl, info->allow_message_ttl);

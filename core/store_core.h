@@ -36,6 +36,7 @@ struct store_core {
     bool rolls_up;               /* a name has one message, whatever the stream keeps */
     bool read_only;              /* nothing can be published into it */
     atomic_bool allow_direct;    /* as the stream's description said last: */
+    atomic_bool allow_atomic;
     atomic_bool one_each;        /* the stream keeps one message a subject */
     atomic_int_fast64_t max_message_bytes; /* the stream's limit; -1: none */
     struct own_writes own_writes;

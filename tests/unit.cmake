@@ -50,6 +50,7 @@ jsfs_unit_tests(jsfs_core
     js_reply
     js_reply_ack
     js_time
+    kv_batch
     kv_store
     log
     name_codec
