@@ -86,6 +86,10 @@ void bucket_lookup(struct bucket *bucket, const char *path, bucket_lookup_done *
 /* Wait until listings are complete; JSFS_OK: tree_list() of bucket_tree() is. */
 void bucket_wait_listed(struct bucket *bucket, store_done *done, void *arg);
 
+/* Wait until the tree shows everything that is stored now, whatever the watch has told so far.
+ *   JSFS_TIMEOUT       not within load_timeout_ms;   JSFS_UNAVAILABLE   the watch is not live */
+void bucket_catch_up(struct bucket *bucket, store_done *done, void *arg);
+
 /* For tree_list, tree_make_directory, tree_remove_directory, tree_add_local, tree_drop_local;
  * never for applying entries. */
 struct tree *bucket_tree(struct bucket *bucket);

@@ -49,8 +49,8 @@ void catalog_list(struct catalog *catalog, enum store_kind kind, catalog_list_do
 void catalog_create(struct catalog *catalog, enum store_kind kind, const char *name,
                     store_done *done, void *arg);
 
-/* Delete a bucket that holds no live key or object (asked at the server, by a complete list of
- * the watch). JSFS_NOT_FOUND, JSFS_NOT_EMPTY … The check and the deletion are two messages: a
+/* Delete a bucket that holds no live key or object, by a complete list that has all that the
+ * server had when it was asked. JSFS_NOT_FOUND, JSFS_NOT_EMPTY … The check and the deletion are two messages: a
  * key put in between is lost with the bucket (docs/semantics.md). */
 void catalog_remove(struct catalog *catalog, enum store_kind kind, const char *name,
                     store_done *done, void *arg);

@@ -392,8 +392,8 @@ static void delete_task(void *arg)
         end_change(change, status);
 }
 
-/* The bucket's list is complete: it is the truth about what lives there, unless it is not live
- * any more.
+/* The bucket's list has everything that the server had a moment ago, unless it is not live any
+ * more.
  */
 static void listed_for_removal(void *arg, enum jsfs_status status)
 {
@@ -422,7 +422,7 @@ static void found_for_removal(void *arg, enum jsfs_status status, struct bucket 
         return;
     }
     change->bucket = bucket_ref(bucket);
-    bucket_wait_listed(bucket, listed_for_removal, change);
+    bucket_catch_up(bucket, listed_for_removal, change);
 }
 
 void catalog_remove(struct catalog *catalog, enum store_kind kind, const char *name,

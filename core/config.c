@@ -5,6 +5,7 @@
 #include "core/config.h"
 #include "core/cleanup.h"
 #include "core/log.h"
+#include "core/name_codec.h"
 #include <errno.h>
 #include <ini.h>
 #include <limits.h>
@@ -197,6 +198,12 @@ static bool set_text(const struct key *key, void *field, const char *text)
     return true;
 }
 
+/* A text that goes into JSON. */
+static bool set_utf8(const struct key *key, void *field, const char *text)
+{
+    return name_is_utf8(text, strlen(text)) && set_text(key, field, text);
+}
+
 #define KEY(section, name, set, field, unit, min, max, expected)                         \
     {                                                                                    \
         section, name, set, offsetof(struct config, field),                              \
@@ -247,6 +254,11 @@ static const struct key keys[] = {
     KEY("kv", "max_value_size", set_limit, kv.max_value_bytes, 1, -1, INT_MAX,
         SIZE_TEXT ", or \"unlimited\""),
     KEY("kv", "compression", set_flag, kv.compression, 1, 0, 1, BOOL_TEXT),
+    KEY("kv", "placement_cluster", set_utf8, kv.placement_cluster, 1, 0, 0,
+        "the name of a cluster"),
+    KEY("kv", "placement_tags", set_utf8, kv.placement_tags, 1, 0, 0,
+        "a list of server tags"),
+    KEY("kv", "description", set_utf8, kv.description, 1, 0, 0, "a text"),
     KEY("object", "storage", set_storage, object.memory_storage, 1, 0, 1,
         "\"file\" or \"memory\""),
     KEY("object", "replicas", set_number, object.replicas, 1, 1, 5,
@@ -256,6 +268,11 @@ static const struct key keys[] = {
     KEY("object", "max_bytes", set_limit, object.max_bytes, 1, -1, INT64_MAX,
         SIZE_TEXT ", or \"unlimited\""),
     KEY("object", "compression", set_flag, object.compression, 1, 0, 1, BOOL_TEXT),
+    KEY("object", "placement_cluster", set_utf8, object.placement_cluster, 1, 0, 0,
+        "the name of a cluster"),
+    KEY("object", "placement_tags", set_utf8, object.placement_tags, 1, 0, 0,
+        "a list of server tags"),
+    KEY("object", "description", set_utf8, object.description, 1, 0, 0, "a text"),
     KEY("object", "chunk_size", set_bytes, chunk_bytes, 1, KIB, 64 * MIB,
         SIZE_TEXT ", from 1K to 64M"),
     KEY("object", "upload_window", set_bytes, upload_window_bytes, 1, 64 * KIB, 4 * GIB,
@@ -288,8 +305,11 @@ void config_init(struct config *config)
 
 void config_clear(struct config *config)
 {
+    struct config_bucket *kv = &config->kv, *object = &config->object;
     char **texts[] = {&config->url, &config->state_dir, &config->scratch_patterns,
-                      &config->scratch_private, &config->scratch_probes};
+                      &config->scratch_private, &config->scratch_probes, &kv->placement_cluster,
+                      &kv->placement_tags, &kv->description, &object->placement_cluster,
+                      &object->placement_tags, &object->description};
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         free(*texts[i]);

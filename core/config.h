@@ -20,6 +20,9 @@ struct config_bucket {
     int64_t max_bytes;   /* -1: none; written as 512, 64K, 10M, 2G, or "unlimited" */
     int64_t max_value_bytes; /* max_value_size; KV: max_msg_size; -1: none */
     bool compression;    /* s2, where the server has it */
+    char *placement_cluster; /* NULL: any */
+    char *placement_tags;    /* of the servers, comma-separated; NULL: any */
+    char *description;       /* NULL: none */
 };
 
 /* The defaults of [scratch], which config_init() need not copy. */

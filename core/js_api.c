@@ -133,7 +133,6 @@ struct pending {
     union {
         store_info_done *info;
         store_done *plain;
-        store_text_done *text;
         js_api_message_done *message;
     } done;
     void *arg;
@@ -181,56 +180,6 @@ void js_api_origin_info(struct connection *connection, const char *api, const ch
 
     if (!send(connection, &request, &wanted, answer_info))
         done(arg, JSFS_NO_MEMORY, NULL);
-}
-
-static void answer_text(void *arg, enum jsfs_status status, natsMsg *reply)
-{
-    CLEANUP(cleanup_free) struct pending *pending = arg;
-    CLEANUP(cleanup_free) char *text = NULL;
-    struct js_error error = {0};
-
-    if (status == JSFS_OK)
-        status = js_reply_error(text_of(reply), size_of(reply), &error);
-    if (status == JSFS_OK)
-        status = status_fold_js(&error);
-    if (status == JSFS_OK) {
-        text = strndup(text_of(reply), size_of(reply));
-        status = text != NULL ? JSFS_OK : JSFS_NO_MEMORY;
-    }
-    natsMsg_Destroy(reply);
-    pending->done.text(pending->arg, status,
-                       status == JSFS_OK ? text : error.description);
-}
-
-static void ask_text(struct connection *connection, const struct request *request,
-                     store_text_done *done, void *arg)
-{
-    struct pending wanted = {.done.text = done, .arg = arg};
-
-    if (!send(connection, request, &wanted, answer_text))
-        done(arg, JSFS_NO_MEMORY, "");
-}
-
-void js_api_stream_describe(struct connection *connection, const char *stream,
-                            store_text_done *done, void *arg)
-{
-    char subject[SUBJECT_MAX];
-    struct request request = {.subject = subject_of(subject, "STREAM.INFO", stream),
-                              .resend = true};
-
-    ask_text(connection, &request, done, arg);
-}
-
-void js_api_stream_update(struct connection *connection, const char *stream,
-                          const char *config, store_text_done *done, void *arg)
-{
-    char subject[SUBJECT_MAX];
-    struct request request = {.subject = subject_of(subject, "STREAM.UPDATE", stream),
-                              .data = config,
-                              .size = strlen(config),
-                              .resend = true};
-
-    ask_text(connection, &request, done, arg);
 }
 
 struct listing {
@@ -472,6 +421,20 @@ void js_api_origin_at(struct connection *connection, const char *api, const char
 
     snprintf(body, sizeof(body), "{\"seq\":%" PRIu64 "}", sequence);
     get_message(connection, api, stream, body, done, arg);
+}
+
+void js_api_message_next(struct connection *connection, const char *stream,
+                         uint64_t sequence, const char *filter, js_api_message_done *done,
+                         void *arg)
+{
+    json_t *json = json_pack("{s:I,s:s}", "seq", (json_int_t)sequence, "next_by_subj", filter);
+    CLEANUP(cleanup_free) char *body = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+
+    json_decref(json);
+    if (body != NULL)
+        get_message(connection, "", stream, body, done, arg);
+    else
+        done(arg, JSFS_NO_MEMORY, NULL);
 }
 
 enum jsfs_status js_api_consumer_create(struct connection *connection, const char *stream,

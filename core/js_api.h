@@ -62,6 +62,10 @@ void js_api_message_last(struct connection *connection, const char *stream,
 void js_api_message_at(struct connection *connection, const char *stream, uint64_t sequence,
                        js_api_message_done *done, void *arg);
 
+/* The first message at or behind a sequence under a subject, which may have wildcards. */
+void js_api_message_next(struct connection *connection, const char *stream, uint64_t sequence,
+                         const char *filter, js_api_message_done *done, void *arg);
+
 /* The same questions about the origin of a mirror, which another domain or account may have.
  *   api   the prefix of its API, without a dot at the end; "": ours */
 void js_api_origin_last(struct connection *connection, const char *api, const char *stream,

@@ -435,11 +435,7 @@ static void take_message(struct store_core *core, const struct watcher_message *
 
 static void watch(struct store *store, const struct store_watch_events *events, void *arg)
 {
-    struct store_core *core = (struct store_core *)store;
-    char filter[sizeof(core->prefix) + 1];
-
-    snprintf(filter, sizeof(filter), "%s>", core->sources[0] == '\0' ? core->prefix : "");
-    store_core_watch(core, filter, true, events, arg);
+    store_core_watch((struct store_core *)store, true, events, arg);
 }
 
 static void unwatch(struct store *store)
@@ -463,6 +459,7 @@ static const struct store_ops kv_ops = {
     .unwatch = unwatch,
     .lookup = lookup,
     .info = store_core_info,
+    .next = store_core_next,
     .describe = store_core_describe,
     .configure = store_core_configure,
     .remove = remove_key,
@@ -486,6 +483,8 @@ struct store *kv_store_open(struct connection *connection,
     store_core_init(core, connection, info, "KV_", "$KV.");
     core->store.ops = &kv_ops;
     core->read_only = !core->mirror && !info->has_subjects;
+    snprintf(core->filter, sizeof(core->filter), "%s>",
+             core->sources[0] == '\0' ? core->prefix : "");
     core->message = take_message;
     core->destroy = destroy;
     return &core->store;

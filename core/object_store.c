@@ -255,10 +255,7 @@ static void take_message(struct store_core *core, const struct watcher_message *
 
 static void watch(struct store *store, const struct store_watch_events *events, void *arg)
 {
-    char filter[sizeof(((struct object_store *)store)->meta_prefix) + 1];
-
-    snprintf(filter, sizeof(filter), "%s>", ((struct object_store *)store)->meta_prefix);
-    store_core_watch((struct store_core *)store, filter, false, events, arg);
+    store_core_watch((struct store_core *)store, false, events, arg);
 }
 
 static void unwatch(struct store *store)
@@ -290,6 +287,7 @@ static const struct store_ops object_ops = {
     .unwatch = unwatch,
     .lookup = look_up,
     .info = store_core_info,
+    .next = store_core_next,
     .describe = store_core_describe,
     .configure = store_core_configure,
     .remove = object_remove,
@@ -314,6 +312,7 @@ struct store *object_store_open(struct connection *connection,
     struct store_core *core = &store->core;
     store_core_init(core, connection, info, "OBJ_", "$O.");
     snprintf(store->meta_prefix, sizeof(store->meta_prefix), "%sM.", core->prefix);
+    snprintf(core->filter, sizeof(core->filter), "%s>", store->meta_prefix);
     snprintf(store->chunk_prefix, sizeof(store->chunk_prefix), "%sC.", core->prefix);
     snprintf(store->bucket, sizeof(store->bucket), "%.*s",
              (int)(strlen(core->prefix) - strlen("$O..")), core->prefix + strlen("$O."));

@@ -143,6 +143,10 @@ struct store_ops {
                    void *arg);
     /* The stream's state; JSFS_NOT_FOUND when the bucket is gone. */
     void (*info)(struct store *store, store_info_done *done, void *arg);
+    /* The sequence of the first message of any name at or behind one, the stream's leader says:
+     * what a watch that has told all before it still has to tell.
+     *   JSFS_NOT_FOUND   there is none */
+    void (*next)(struct store *store, uint64_t sequence, store_write_done *done, void *arg);
     /* The stream as the server describes it: the whole reply of STREAM.INFO. */
     void (*describe)(struct store *store, store_text_done *done, void *arg);
     /* Give the stream another configuration, as JSON; answered with what it is then, as by

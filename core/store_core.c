@@ -229,13 +229,13 @@ static void pass_gone(void *arg)
     core->events.gone(core->events_arg);
 }
 
-void store_core_watch(struct store_core *core, const char *filter, bool whole,
+void store_core_watch(struct store_core *core, bool whole,
                       const struct store_watch_events *events, void *arg)
 {
     static const struct watcher_events passing = {pass_begin, pass_message, pass_live,
                                                   pass_lost,  pass_failed,  pass_gone};
     struct watcher_options options = {.stream = core->stream,
-                                      .filter = filter,
+                                      .filter = core->filter,
                                       .headers_only = whole,
                                       .one_each = core->rolls_up || core->one_each,
                                       .whole = whole};

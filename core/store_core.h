@@ -42,6 +42,7 @@ struct store_core {
     struct own_writes own_writes;
     void (*destroy)(struct store_core *core); /* frees the store */
 
+    char filter[288];                 /* the subjects of all names */
     struct store_watch_events events; /* set before the watcher starts */
     void *events_arg;
     /* Translates a watcher's message into events.entry. */
@@ -93,9 +94,9 @@ size_t store_core_message_max(struct store_core *core);
 /* The connection for what a user waits for. */
 enum connection_link store_core_link(struct store_core *core);
 
-/* The watch of store.h, over a filter below the stream. whole: of headers only, over nearly all
+/* The watch of store.h, over core->filter. whole: of headers only, over nearly all
  * of the stream (watcher.h). */
-void store_core_watch(struct store_core *core, const char *filter, bool whole,
+void store_core_watch(struct store_core *core, bool whole,
                       const struct store_watch_events *events, void *arg);
 void store_core_unwatch(struct store_core *core);
 
@@ -121,7 +122,8 @@ bool store_op_is_open(struct store_op *op);
 bool store_op_claim(struct store_op *op);
 void store_op_release(struct store_op *op);
 
-/* store_describe.c: store.h's describe and configure. */
+/* store_describe.c: store.h's next, describe and configure. */
+void store_core_next(struct store *store, uint64_t sequence, store_write_done *done, void *arg);
 void store_core_describe(struct store *store, store_text_done *done, void *arg);
 void store_core_configure(struct store *store, const char *config, store_text_done *done,
                           void *arg);

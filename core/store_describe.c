@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store_describe.c - the stream's description and configuration as text, for both stores.
+/* store_describe.c - what is stored behind a sequence, and the stream's description and
+ * configuration as text, for both stores.
  * Layer 3, a part of store_core.h.
  */
 #include "core/js_api.h"
@@ -20,7 +21,7 @@ static void end_text(struct store_op *op, enum jsfs_status status)
     text->done(text->arg, status, "");
 }
 
-static void destroy_text(struct store_op *op)
+static void destroy(struct store_op *op)
 {
     free(op);
 }
@@ -61,7 +62,7 @@ static struct text_op *start_text(struct store_core *core, store_text_done *done
         return NULL;
     }
     text->op.end = end_text;
-    text->op.destroy = destroy_text;
+    text->op.destroy = destroy;
     text->done = done;
     text->arg = arg;
     return store_op_start(core, &text->op) ? text : NULL;
@@ -87,5 +88,53 @@ void store_core_configure(struct store *store, const char *config, store_text_do
     if (text == NULL)
         return;
     js_api_stream_update(core->connection, core->stream, config, got_text, text);
+    store_op_leave(core);
+}
+
+/* What is behind a sequence ------------------------------------------------------------------- */
+
+struct next_op {
+    struct store_op op;
+    store_write_done *done;
+    void *arg;
+};
+
+static void end_next(struct store_op *op, enum jsfs_status status)
+{
+    struct next_op *next = (struct next_op *)op;
+
+    next->done(next->arg, status, 0);
+}
+
+static void got_next(void *arg, enum jsfs_status status,
+                     const struct js_stored_message *message)
+{
+    struct next_op *next = arg;
+    struct store_core *core = store_op_enter(&next->op);
+
+    if (core == NULL)
+        return;
+    if (store_op_claim(&next->op))
+        next->done(next->arg, status, status == JSFS_OK ? message->sequence : 0);
+    store_op_release(&next->op);
+    store_op_leave(core);
+}
+
+void store_core_next(struct store *store, uint64_t sequence, store_write_done *done, void *arg)
+{
+    struct store_core *core = (struct store_core *)store;
+    struct next_op *next = calloc(1, sizeof(*next));
+
+    if (next == NULL) {
+        done(arg, JSFS_NO_MEMORY, 0);
+        return;
+    }
+    next->op.end = end_next;
+    next->op.destroy = destroy;
+    next->done = done;
+    next->arg = arg;
+    if (!store_op_start(core, &next->op))
+        return;
+    js_api_message_next(core->connection, core->stream, sequence, core->filter, got_next, next);
     store_op_leave(core);
 }

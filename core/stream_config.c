@@ -4,6 +4,7 @@
  */
 #include "core/stream_config.h"
 #include <jansson.h>
+#include <string.h>
 
 #define NS_PER_MS INT64_C(1000000)
 #define NS_PER_S (1000 * NS_PER_MS)
@@ -20,6 +21,49 @@ static char *take_text(json_t *json)
 
     json_decref(json);
     return text;
+}
+
+/* The tags of a comma-separated list, without blanks around them. */
+static json_t *split_tags(const char *text)
+{
+    json_t *tags = json_array();
+    int failed = tags == NULL;
+
+    while (!failed && *text != '\0') {
+        size_t size;
+
+        text += strspn(text, ", \t");
+        size = strcspn(text, ",");
+        size_t trimmed = size;
+        while (trimmed > 0 && (text[trimmed - 1] == ' ' || text[trimmed - 1] == '\t'))
+            trimmed--;
+        if (trimmed > 0)
+            failed |= json_array_append_new(tags, json_stringn(text, trimmed));
+        text += size;
+    }
+    if (!failed)
+        return tags;
+    json_decref(tags);
+    return NULL;
+}
+
+/* Where and what for; nonzero without memory. */
+static int add_placement(json_t *config, const struct config_bucket *defaults)
+{
+    json_t *placement = json_object();
+    int failed = placement == NULL;
+
+    if (!failed && defaults->placement_cluster != NULL)
+        failed |= json_object_set_new(placement, "cluster",
+                                      json_string(defaults->placement_cluster));
+    if (!failed && defaults->placement_tags != NULL)
+        failed |= json_object_set_new(placement, "tags", split_tags(defaults->placement_tags));
+    if (!failed && json_object_size(placement) > 0)
+        failed |= json_object_set(config, "placement", placement);
+    if (!failed && defaults->description != NULL)
+        failed |= json_object_set_new(config, "description", json_string(defaults->description));
+    json_decref(placement);
+    return failed;
 }
 
 /* What both kinds of bucket have. config is taken; NULL without memory.
@@ -44,6 +88,8 @@ static json_t *add_common(json_t *config, const struct config_bucket *defaults,
         failed |= json_object_set_new(common, "compression", json_string("s2"));
     if (!failed && api_level >= API_LEVEL_ATOMIC)
         failed |= json_object_set_new(common, "allow_atomic", json_true());
+    if (!failed)
+        failed |= add_placement(common, defaults);
     if (!failed)
         failed |= json_object_update(config, common);
     json_decref(common);

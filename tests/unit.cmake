@@ -28,6 +28,7 @@ endfunction()
 jsfs_unit_tests(jsfs_core
     base64
     bucket
+    bucket_catch_up
     bucket_put
     bucket_threads
     bucket_watch
@@ -68,6 +69,7 @@ jsfs_unit_tests(jsfs_core
     status_fold
     store
     stream_config
+    stream_text
     tree
     tree_held
     tree_hidden

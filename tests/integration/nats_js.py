@@ -64,6 +64,10 @@ class NatsJs:
     def kv_create(self, bucket, **options):
         self.call("kv.create", bucket=bucket, options=options)
 
+    def kv_status(self, bucket):
+        """What it knows of a bucket's configuration; ttl in ms."""
+        return self.call("kv.status", bucket=bucket)
+
     def kv_destroy(self, bucket):
         self.call("kv.destroy", bucket=bucket)
 

@@ -181,6 +181,34 @@ def test_mkdir_takes_the_defaults_of_the_configuration(mount, wire, unique):
     assert (kv_config["max_bytes"], obj_config["max_bytes"]) == (10 << 20, 20 << 20)
 
 
+def test_every_default_of_kv_is_sent_and_nats_js_sees_it(mount, wire, js, unique):
+    name = unique()
+    mnt = mount(config="[kv]\nhistory = 7\nstorage = memory\nttl = 15m\nmax_bytes = 10M\n"
+                       "max_value_size = 64K\nreplicas = 1\ncompression = yes\n"
+                       "description = käse & \"more\"\nplacement_tags = ssd, eu west\n")
+    mnt.kv(name).mkdir()
+    config = wire.stream_info(f"KV_{name}")["config"]
+    assert config["description"] == 'käse & "more"'
+    assert config["placement"] == {"cluster": "", "tags": ["ssd", "eu west"]} or config[
+        "placement"] == {"tags": ["ssd", "eu west"]}
+    assert config.get("compression") in ("s2", None)  # None: servers before 2.10 know no such
+    seen = js.kv_status(name)
+    assert seen == {"history": 7, "ttl": 15 * 60_000, "storage": "memory", "replicas": 1,
+                    "max_bytes": 10 << 20, "maxValueSize": 64 << 10,
+                    "description": 'käse & "more"', "compression": config.get("compression") == "s2"}
+
+
+@pytest.mark.parametrize("kind", ["kv", "obj"])
+def test_mkdir_with_what_the_server_has_not_is_refused(mount, wire, unique, kind):
+    """Three replicas need three servers; nothing is made then."""
+    name = unique()
+    mnt = mount(config=f"[{ {'kv': 'kv', 'obj': 'object'}[kind]}]\nreplicas = 3\n")
+    with refused(errno.EINVAL):
+        (mnt / kind / name).mkdir()
+    assert not any(name in stream for stream in wire.stream_names())
+    assert "replicas" in mnt.log() or "invalid" in mnt.log()
+
+
 @pytest.mark.parametrize("kind", ["kv", "obj"])
 def test_mkdir_of_what_exists_is_eexist(mnt, kv_bucket, obj_bucket, kind):
     name = {"kv": kv_bucket, "obj": obj_bucket}[kind]()
@@ -248,6 +276,40 @@ def test_delete_markers_do_not_keep_a_bucket(mnt, kv, objects, kv_bucket, obj_bu
     mnt.kv(keys).rmdir()
     mnt.obj(store).rmdir()
     assert keys not in listed(mnt / "kv") and store not in listed(mnt / "obj")
+
+
+@pytest.mark.parametrize("kind", ["kv", "obj"])
+def test_rmdir_sees_what_was_put_right_before(mnt, kv, objects, kv_bucket, obj_bucket, kind):
+    """The list that this mount has may be older than the put, which is acknowledged."""
+    stores = {"kv": kv, "obj": objects}[kind]
+    for _ in range(20):
+        name = {"kv": kv_bucket, "obj": obj_bucket}[kind]()
+        wait_until((mnt / kind / name).is_dir, "it is found")
+        assert os.listdir(mnt / kind / name) == []
+        stores.put(name, "name", b"bytes")
+        with refused(errno.ENOTEMPTY):
+            (mnt / kind / name).rmdir()
+        assert stores.get(name, "name") == b"bytes"
+
+
+@pytest.mark.parametrize("kind", ["kv", "obj"])
+def test_rmdir_sees_what_was_removed_right_before(mnt, kv, objects, kv_bucket, obj_bucket, kind):
+    stores = {"kv": kv, "obj": objects}[kind]
+    for _ in range(10):
+        name = {"kv": kv_bucket, "obj": obj_bucket}[kind]()
+        stores.put(name, "name", b"bytes")
+        wait_until((mnt / kind / name / "name").exists, "it is seen")
+        stores.delete(name, "name")
+        (mnt / kind / name).rmdir()
+
+
+def test_rmdir_of_a_store_whose_newest_message_is_a_lost_chunk_works(mnt, objects, obj_bucket):
+    """What is stored behind the last meta is no object."""
+    name = obj_bucket()
+    assert os.listdir(mnt.obj(name)) == []
+    objects.put_chunks(name, "abandoned", [b"chunk"])
+    mnt.obj(name).rmdir()
+    assert name not in listed(mnt / "obj")
 
 
 def test_rmdir_of_no_bucket_is_enoent(mnt):

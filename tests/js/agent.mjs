@@ -56,6 +56,11 @@ async function gather(iterator) {
 
 const operations = {
   "kv.create": async ({ bucket, options }) => void (await kvs.create(bucket, options)),
+  "kv.status": async ({ bucket }) => {
+    const { history, ttl, storage, replicas, max_bytes, maxValueSize, description, compression } =
+      await (await kvs.open(bucket)).status();
+    return { history, ttl, storage, replicas, max_bytes, maxValueSize, description, compression };
+  },
   "kv.destroy": async ({ bucket }) => (await kvs.open(bucket)).destroy(),
   "kv.put": async ({ bucket, key, data }) =>
     (await kvs.open(bucket)).put(key, toBytes(data)),

@@ -23,6 +23,7 @@ enum fake_op {
     FAKE_UNWATCH,
     FAKE_LOOKUP,
     FAKE_INFO,
+    FAKE_NEXT,
     FAKE_REMOVE,
     FAKE_VALUE_GET,
     FAKE_VALUE_PUT,

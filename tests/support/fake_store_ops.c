@@ -196,6 +196,22 @@ static void info(struct store *store, store_info_done *done, void *arg)
     leave(fake, &call);
 }
 
+static void next(struct store *store, uint64_t sequence, store_write_done *done, void *arg)
+{
+    struct fake_store *fake = fake_of(store);
+    struct call call = enter(fake, FAKE_NEXT, give_write, arg);
+
+    call.answer->done.write = done;
+    call.answer->status = JSFS_NOT_FOUND;
+    for (size_t i = fake->count; i-- > 0 && fake->messages[i]->entry.sequence >= sequence;) {
+        if (fake->messages[i]->forgotten || fake->messages[i]->kind != FAKE_NAME)
+            continue;
+        call.answer->status = JSFS_OK;
+        call.answer->sequence = fake->messages[i]->entry.sequence;
+    }
+    leave(fake, &call);
+}
+
 /* What the server says to a write's condition. */
 static enum jsfs_status check_locked(struct fake_store *fake, const char *name,
                                      const struct store_write *write)
@@ -467,7 +483,7 @@ const struct store_ops fake_kv_ops = {.kind = STORE_KV,
                                       .watch = fake_watch,
                                       .unwatch = fake_unwatch,
                                       .lookup = lookup,
-                                      .info = info,
+                                      .info = info, .next = next,
                                       .remove = remove_name,
                                       .value_get = value_get,
                                       .value_put = value_put,
@@ -478,7 +494,7 @@ const struct store_ops fake_object_ops = {.kind = STORE_OBJECT,
                                           .watch = fake_watch,
                                           .unwatch = fake_unwatch,
                                           .lookup = lookup,
-                                          .info = info,
+                                          .info = info, .next = next,
                                           .remove = remove_name,
                                           .chunk_get = chunk_get,
                                           .chunk_first = chunk_first,

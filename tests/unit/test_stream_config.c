@@ -82,6 +82,28 @@ static void the_settings_of_a_bucket_are_sent(void **state)
         "\"allow_atomic\":true}");
 }
 
+static void placement_and_description_are_sent_when_they_are_set(void **state)
+{
+    struct config_bucket defaults = {.history = 1,
+                                     .replicas = 1,
+                                     .max_bytes = -1,
+                                     .max_value_bytes = -1,
+                                     .placement_cluster = "west",
+                                     .placement_tags = " ssd, eu west ,,az:1,",
+                                     .description = "k\u00e4se \"x\""};
+    CLEANUP(cleanup_free) char *text = stream_config_object("x", &defaults, 0);
+    json_t *json = json_loads(text, 0, NULL);
+    (void)state;
+
+    CLEANUP(cleanup_free)
+    char *placement = json_dumps(json_object_get(json, "placement"), JSON_COMPACT);
+    assert_string_equal(placement,
+                        "{\"cluster\":\"west\",\"tags\":[\"ssd\",\"eu west\",\"az:1\"]}");
+    assert_string_equal(json_string_value(json_object_get(json, "description")),
+                        defaults.description);
+    json_decref(json);
+}
+
 /* A field of a KV bucket's configuration, for json_decref(). */
 static json_t *field_of(const struct config_bucket *defaults, int api_level,
                         const char *key)
@@ -183,6 +205,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_kv_bucket_is_made_as_official_clients_do),
         cmocka_unit_test(an_object_store_is_made_as_official_clients_do),
+        cmocka_unit_test(placement_and_description_are_sent_when_they_are_set),
         cmocka_unit_test(the_settings_of_a_bucket_are_sent),
         cmocka_unit_test(atomic_batches_are_allowed_from_level_2_on),
         cmocka_unit_test(the_duplicate_window_is_never_longer_than_the_ttl),
