@@ -277,7 +277,11 @@ static void open_file(struct op *op)
 
 static bool refused_writing(const struct op *op)
 {
-    return (op->info.flags & O_ACCMODE) != O_RDONLY && atomic_load(&op->fs->closing);
+    bool writes = (op->info.flags & O_ACCMODE) != O_RDONLY ||
+                  (op->info.flags & (O_CREAT | O_TRUNC)) != 0;
+
+    return writes &&
+           (atomic_load(&op->fs->closing) || bucket_is_read_only(op->inode->bucket));
 }
 
 void op_open(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info)

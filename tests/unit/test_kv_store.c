@@ -435,6 +435,64 @@ static void a_mirror_is_read_and_written_under_its_origin(void **state)
     recorder_end(&recorder);
 }
 
+/* A "mirror" that never copies anything: as far behind as can be. */
+static struct store *open_lagging_mirror(void)
+{
+    struct js_stream_info info;
+
+    live_make_kv(&live, "source", "");
+    assert_int_equal(js_api_stream_create(live.connection, "KV_lags",
+                                          "{\"name\":\"KV_lags\",\"subjects\":[\"lags\"],"
+                                          "\"allow_direct\":true}"),
+                     JSFS_OK);
+    assert_int_equal(js_api_stream_info(live.connection, "KV_lags", &info), JSFS_OK);
+    strcpy(info.mirror, "KV_source");
+    return kv_store_open(live.connection, &info);
+}
+
+static void what_was_written_to_a_mirror_that_lags_is_read_at_its_origin(void **state)
+{
+    struct store *store = open_lagging_mirror();
+    struct store_entry entry;
+    struct outcome outcome;
+    uint64_t sequence;
+
+    (void)state;
+    live_publish_text(&live, "$KV.source.other", "theirs");
+    assert_int_equal(live_lookup(store, "other", true, &entry), JSFS_NOT_FOUND);
+    assert_int_equal(live_put(store, "k", "value", STORE_EXPECT_ABSENT, 0, &sequence), JSFS_OK);
+    assert_int_equal(live_lookup(store, "k", false, &entry), JSFS_OK);
+    assert_int_equal(entry.sequence, sequence);
+    assert_int_equal(entry.size_bytes, 5);
+    outcome_begin(&outcome);
+    store->ops->value_get(store, "k", sequence, outcome_bytes, &outcome);
+    assert_int_equal(outcome_wait(&outcome), JSFS_OK);
+    assert_memory_equal(outcome.bytes->data, "value", 5);
+    outcome_end(&outcome);
+    assert_int_equal(live_put(store, "k", "v", STORE_EXPECT_AT, sequence + 7, NULL),
+                     JSFS_CONFLICT);
+    assert_int_equal(live_remove(store, "k", STORE_EXPECT_ANY, 0, &sequence), JSFS_OK);
+    assert_int_equal(live_lookup(store, "k", false, &entry), JSFS_OK);
+    assert_int_equal(entry.state, STORE_DELETED);
+    assert_int_equal(entry.sequence, sequence);
+    store->ops->close(store);
+}
+
+static void what_vanished_from_the_origin_is_not_asked_for_again(void **state)
+{
+    struct store *store = open_lagging_mirror();
+    struct store_entry entry;
+
+    (void)state;
+    assert_int_equal(live_put(store, "k", "value", STORE_EXPECT_ANY, 0, NULL), JSFS_OK);
+    assert_int_equal(js_api_stream_purge(live.connection, "KV_source", "$KV.source.k"), JSFS_OK);
+    assert_int_equal(live_lookup(store, "k", false, &entry), JSFS_NOT_FOUND);
+    assert_int_equal(js_api_stream_delete(live.connection, "KV_source"), JSFS_OK);
+    assert_int_equal(live_lookup(store, "k", false, &entry), JSFS_NOT_FOUND);
+    assert_int_equal(live_put(store, "k", "v", STORE_EXPECT_ANY, 0, NULL), JSFS_READ_ONLY);
+    store->ops->close(store);
+}
+
 static void a_deleted_bucket_is_not_found(void **state)
 {
     struct outcome outcome;
@@ -561,6 +619,8 @@ int main(void)
         cmocka_unit_test(a_full_bucket_is_no_space),
         cmocka_unit_test(without_direct_get_the_leader_answers),
         cmocka_unit_test(a_mirror_is_read_and_written_under_its_origin),
+        cmocka_unit_test(what_was_written_to_a_mirror_that_lags_is_read_at_its_origin),
+        cmocka_unit_test(what_vanished_from_the_origin_is_not_asked_for_again),
         cmocka_unit_test(a_deleted_bucket_is_not_found),
         cmocka_unit_test(a_put_whose_answer_is_late_is_resolved),
         cmocka_unit_test(a_put_to_a_server_that_stays_hung_times_out),
