@@ -372,10 +372,12 @@ static void events_open(struct op *op)
     bucket_listen(op->inode->bucket, &listening, opened, op);
 }
 
+/* Once it is answered, the file may be closed at any moment. */
 static void events_read(struct op *op)
 {
     struct event_reader *reader = event_reader_of(op);
 
+    atomic_fetch_add(&reader->references, 1);
     pthread_mutex_lock(&reader->lock);
     struct op **at = &reader->reading;
     while (*at != NULL)
@@ -383,6 +385,7 @@ static void events_read(struct op *op)
     *at = op;
     pthread_mutex_unlock(&reader->lock);
     serve(reader);
+    event_reader_unref(reader);
 }
 
 static void events_release(struct op *op)
@@ -408,17 +411,19 @@ static void events_poll(struct op *op, struct fuse_pollhandle *handle)
     op_reply_poll(op, ready);
 }
 
-/* The kernel asks through an open file only to find its end. */
+/* The kernel asks through an open file only to find its end. To that it is empty: tail(1) would
+ * read the lines of a file that is not twice, once to count them. */
 static void events_getattr(struct op *op)
 {
     struct event_reader *reader = event_reader_of(op);
     struct stat attr;
+    double timeout = attr_of(op->fs, op->inode, &attr);
 
     if (reader != NULL) {
         SCOPED_LOCK(&reader->lock);
         reader->like_file = true;
+        attr.st_size = 0;
     }
-    double timeout = attr_of(op->fs, op->inode, &attr);
     op_reply_attr(op, &attr, timeout);
 }
 

@@ -7,7 +7,7 @@
  * A read waits for a line, unless O_NONBLOCK is set: EAGAIN. Whoever asks for the end of the file
  * with lseek(2), as tail and less do and nobody who reads a stream does, is answered as by a file
  * that grows: what is there, then end of file. tail -f then compares sizes and times once a
- * second, so the size is that of all lines that the longest reader has been given.
+ * second, so fstat(2) shows the size of all lines that the longest reader has been given.
  */
 #ifndef JSFS_FS_CONTROL_EVENTS_H
 #define JSFS_FS_CONTROL_EVENTS_H

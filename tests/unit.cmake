@@ -30,6 +30,7 @@ jsfs_unit_tests(jsfs_core
     bucket
     bucket_catch_up
     bucket_put
+    bucket_event
     bucket_threads
     bucket_watch
     bucket_write
@@ -51,6 +52,7 @@ jsfs_unit_tests(jsfs_core
     js_reply
     js_reply_ack
     js_time
+    json_line
     kv_batch
     kv_store
     log
@@ -86,6 +88,7 @@ jsfs_unit_tests(jsfs_core
 set_tests_properties(watcher PROPERTIES RUN_SERIAL TRUE TIMEOUT 300)
 
 jsfs_unit_tests(jsfs_fs
+    control_lines
     errno_map
     handle
     inode

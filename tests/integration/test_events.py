@@ -362,6 +362,30 @@ def test_tail_f_follows(mnt, kv, kv_bucket):
             tail.terminate()
 
 
+def test_tail_f_shows_what_came_before_its_first_read(mnt, kv, kv_bucket):
+    bucket = kv_bucket()
+    script = 'exec 3< "$1"; echo open; read -r go; exec tail -f <&3 3<&-'
+    with subprocess.Popen(["sh", "-c", script, "sh", str(mnt.kv(bucket, *EVENTS))],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as tail:
+        try:
+            assert tail.stdout.readline() == b"open\n"
+            kv.put_all(bucket, ((f"k{number}", b"") for number in range(3)))
+            _wait_until_told(mnt, kv, bucket)
+            tail.stdin.write(b"go\n")
+            tail.stdin.flush()
+            keys = [json.loads(tail.stdout.readline())["key"] for _ in range(4)]
+            assert keys == ["k0", "k1", "k2", "last"]
+        finally:
+            tail.terminate()
+
+
+def _wait_until_told(mnt, kv, bucket):
+    """Every reader that is open now has a change of the key "last" queued."""
+    with Reader(mnt.kv(bucket, *EVENTS)) as events:
+        kv.put(bucket, "last", b"")
+        events.until(lambda line: line["key"] == "last")
+
+
 def test_a_second_tail_f_follows_beside_the_first(mnt, kv, kv_bucket):
     bucket = kv_bucket()
     with Reader(mnt.kv(bucket, *EVENTS)) as events:
@@ -428,7 +452,7 @@ def test_a_reader_that_falls_behind_is_told_what_it_lost(mnt, kv, kv_bucket):
         assert slow.wait()[0]["revision"] == quick.wait()[0]["revision"] == after
 
 
-def test_who_does_not_read_takes_bounded_memory(mnt, kv, kv_bucket):
+def test_who_does_not_read_takes_bounded_memory(mnt, kv, kv_bucket, sanitized):
     bucket = kv_bucket()
     with many(*[mnt.kv(bucket, *EVENTS)] * 5):
         before = mnt.memory_peak()
@@ -436,7 +460,8 @@ def test_who_does_not_read_takes_bounded_memory(mnt, kv, kv_bucket):
             kv.put_all(bucket, ((f"k{number % 100}-{'x' * 100}", b"")
                                 for number in range(start, start + 5000)))
         wait_until(lambda: os.path.getmtime(mnt.kv(bucket, f"k99-{'x' * 100}")), "it is shown")
-        assert mnt.memory_peak() - before < 5 * 4 * QUEUE + (20 << 20)
+        most = 5 * 4 * QUEUE + (20 << 20)
+        assert mnt.memory_peak() - before < most * (10 if sanitized else 1)
 
 
 # -- servers and mounts that go -----------------------------------------------------------------
