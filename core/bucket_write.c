@@ -170,7 +170,7 @@ static void send_removal(struct removal *removal, enum store_expect expect,
                          uint64_t sequence)
 {
     struct bucket *bucket = removal->bucket;
-    struct store_write write = {expect, sequence, store_token(), 0};
+    struct store_write write = {.expect = expect, .sequence = sequence, .token = store_token()};
     enum jsfs_status status =
         bucket_raw_name(bucket, removal->path, false, &removal->raw);
 

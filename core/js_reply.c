@@ -201,6 +201,7 @@ static void read_stream_config(const json_t *config, struct js_stream_info *out)
     out->max_message_bytes = get_signed(config, "max_msg_size", -1);
     out->max_messages_per_subject = get_signed(config, "max_msgs_per_subject", -1);
     out->max_age_ns = get_signed(config, "max_age", 0);
+    out->duplicate_window_ns = get_signed(config, "duplicate_window", 0);
     out->replicas = get_int(config, "num_replicas");
     out->allow_direct = get_bool(config, "allow_direct");
     out->allow_rollup = get_bool(config, "allow_rollup_hdrs");

@@ -46,6 +46,7 @@ struct js_stream_info {
     int64_t max_message_bytes;     /* -1: none */
     int64_t max_messages_per_subject;
     int64_t max_age_ns;            /* 0: none */
+    int64_t duplicate_window_ns;   /* 0: the server does not say */
     int replicas;
     bool allow_direct, allow_rollup, sealed, deny_purge, deny_delete, allow_atomic;
     bool allow_message_ttl, memory_storage;

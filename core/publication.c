@@ -3,6 +3,7 @@
  * Layer 3.
  */
 #include "core/publication.h"
+#include "core/clock.h"
 #include "core/header_block.h"
 #include "core/js_api.h"
 #include "core/log.h"
@@ -16,9 +17,11 @@
 
 enum {
     MOST_ROUNDS = 8,
+    MOST_REPEATS = 2,
     NUMBER_SIZE = 24,
     HEADERS_MOST = 11 /* a name and a value each, and the NULL */
 };
+enum { WRONG_LAST_MESSAGE_ID = 10070 };
 
 struct publish_op {
     struct store_op op;
@@ -28,8 +31,13 @@ struct publish_op {
     void *arg;
     char message_id[STORE_MESSAGE_ID_SIZE];
     enum jsfs_status outcome; /* what the ack said: why the leader is asked */
-    bool repeated;            /* sent again after a lost answer */
+    bool again;               /* it may have been stored by an earlier try */
+    int repeats;              /* after lost answers */
+    unsigned reconnects;      /* of the requester, when it was sent */
+    int64_t tried_ms;         /* when it was sent first */
     int rounds;               /* of EXPECT_ABSENT */
+    uint64_t newest;          /* what the leader has under the subject; 0: nothing */
+    bool newest_lives;
     uint64_t expected;        /* the expected sequence that is sent, unless EXPECT_ANY */
 };
 
@@ -108,6 +116,19 @@ static size_t headers_size(const char *const *headers)
 
 static void got_ack(void *arg, enum jsfs_status status, natsMsg *reply);
 
+static struct requester *requester_of(struct store_core *core)
+{
+    return connection_requester(core->connection, CONNECTION_CONTROL);
+}
+
+/* Will the server still know the message id until a request that is sent now ends? */
+static bool is_remembered(struct store_core *core, const struct publish_op *publish)
+{
+    int64_t ends_ms = clock_monotonic_ms() + connection_timeout_ms(core->connection);
+
+    return ends_ms - publish->tried_ms <= atomic_load(&core->duplicate_window_ms);
+}
+
 static void send_it(struct store_core *core, struct publish_op *publish)
 {
     struct bytes *data = publish->p.data;
@@ -120,60 +141,103 @@ static void send_it(struct store_core *core, struct publish_op *publish)
         .headers = headers,
         .data = data != NULL ? data->data : NULL,
         .size = data != NULL ? data->size : 0,
-        .resend = true, /* safe: the message id tells the server that it is the same */
+        /* The message id tells the server that it is the same, while it remembers. */
+        .resend = is_remembered(core, publish),
     };
     if (request.size + headers_size(headers) > store_core_message_max(core)) {
         finish(publish, JSFS_TOO_LARGE, 0);
         return;
     }
-    requester_send(connection_requester(core->connection, CONNECTION_CONTROL), &request,
-                   got_ack, publish);
+    publish->reconnects = requester_reconnects(requester_of(core));
+    requester_send(requester_of(core), &request, got_ack, publish);
 }
 
 /* --- asking the leader ----------------------------------------------------------------------- */
 
-/* The newest message is not ours. A repetition is answered with our sequence if we were
- * overwritten, and stores the value if we never came to be. */
-static void resolve_lost(struct store_core *core, struct publish_op *publish,
-                         enum jsfs_status status)
+/* May the server have got it more than once, so that its first copy is what a later one met? */
+static bool is_maybe_twice(struct store_core *core, const struct publish_op *publish)
 {
-    bool known = status == JSFS_OK || status == JSFS_NOT_FOUND;
-
-    if (!known || publish->repeated) {
-        finish(publish, JSFS_TIMEOUT, 0);
-        return;
-    }
-    publish->repeated = true;
-    send_it(core, publish);
+    return publish->again ||
+           publish->reconnects != requester_reconnects(requester_of(core));
 }
 
-static void resolve_conflict(struct store_core *core, struct publish_op *publish,
-                             enum jsfs_status status,
-                             const struct js_stored_message *message)
+/* Something else is in the way, and what we wrote is not stored. */
+static void settle_conflict(struct store_core *core, struct publish_op *publish)
 {
-    if (publish->repeated && status != JSFS_OK && status != JSFS_NOT_FOUND) {
-        finish(publish, JSFS_TIMEOUT,
-               0); /* our first try may have been what is in the way */
-        return;
-    }
     if (publish->p.write.expect != STORE_EXPECT_ABSENT) {
         finish(publish, JSFS_CONFLICT, 0);
-        return;
-    }
-    if (status != JSFS_OK && status != JSFS_NOT_FOUND) {
-        finish(publish, status, 0);
-        return;
-    }
-    if (status == JSFS_OK && publish->p.is_live(message)) {
+    } else if (publish->newest_lives) {
         finish(publish, JSFS_EXISTS, 0);
-        return;
-    }
-    if (++publish->rounds >= MOST_ROUNDS) {
+    } else if (++publish->rounds >= MOST_ROUNDS) {
         finish(publish, JSFS_CONFLICT, 0);
+    } else {
+        publish->expected = publish->newest;
+        send_it(core, publish);
+    }
+}
+
+/* Our message is not stored: there is an answer to what became of it. */
+static void settle_absent(struct store_core *core, struct publish_op *publish)
+{
+    if (publish->outcome == JSFS_CONFLICT) {
+        settle_conflict(core, publish);
+    } else if (publish->repeats++ < MOST_REPEATS) {
+        publish->again = true;
+        send_it(core, publish);
+    } else {
+        finish(publish, JSFS_TIMEOUT, 0);
+    }
+}
+
+static void got_known(void *arg, enum jsfs_status status, natsMsg *reply)
+{
+    struct publish_op *publish = arg;
+    struct store_core *core = store_op_enter(&publish->op);
+    struct js_pub_ack ack;
+
+    if (core == NULL) {
+        natsMsg_Destroy(reply);
         return;
     }
-    publish->expected = status == JSFS_OK ? message->sequence : 0;
-    send_it(core, publish);
+    if (status == JSFS_OK)
+        status = js_reply_pub_ack(natsMsg_GetData(reply),
+                                  (size_t)natsMsg_GetDataLength(reply), &ack);
+    natsMsg_Destroy(reply);
+    if (status == JSFS_OK && ack.duplicate)
+        finish(publish, JSFS_OK, ack.sequence);
+    else if (status == JSFS_OK && ack.error.err_code == WRONG_LAST_MESSAGE_ID)
+        settle_absent(core, publish);
+    else
+        finish(publish, JSFS_TIMEOUT, 0);
+    store_op_leave(core);
+}
+
+/* Does the stream know our message id? Asked by a message that it never stores: with that id it
+ * is a duplicate, and else it expects an id before it that nobody has. A repetition of the write
+ * itself is no question: servers from 2.12 on look at the expected sequence first, and call it a
+ * conflict with its own first copy. */
+static void ask_by_id(struct store_core *core, struct publish_op *publish)
+{
+    const char *headers[] = {"Nats-Msg-Id", publish->message_id,
+                             "Nats-Expected-Last-Msg-Id", "jsfs-nobody", NULL};
+    struct request request = {
+        .subject = publish->sent_subject, .headers = headers, .resend = true};
+
+    if (is_remembered(core, publish))
+        requester_send(requester_of(core), &request, got_known, publish);
+    else
+        finish(publish, JSFS_TIMEOUT, 0);
+}
+
+static bool is_ours(const struct publish_op *publish, enum jsfs_status status,
+                    const struct js_stored_message *message)
+{
+    char id[STORE_MESSAGE_ID_SIZE];
+
+    return status == JSFS_OK &&
+           header_block_copy(message->headers, message->headers_size, "Nats-Msg-Id", id,
+                             sizeof(id)) &&
+           strcmp(id, publish->message_id) == 0;
 }
 
 static void got_last(void *arg, enum jsfs_status status,
@@ -181,20 +245,28 @@ static void got_last(void *arg, enum jsfs_status status,
 {
     struct publish_op *publish = arg;
     struct store_core *core = store_op_enter(&publish->op);
-    char id[STORE_MESSAGE_ID_SIZE];
 
     if (core == NULL)
         return;
-    if (status == JSFS_OK &&
-        header_block_copy(message->headers, message->headers_size, "Nats-Msg-Id", id,
-                          sizeof(id)) &&
-        strcmp(id, publish->message_id) == 0)
+    bool known = status == JSFS_OK || status == JSFS_NOT_FOUND;
+    bool unsure = publish->outcome == JSFS_TIMEOUT || is_maybe_twice(core, publish);
+    publish->newest = status == JSFS_OK ? message->sequence : 0;
+    publish->newest_lives = status == JSFS_OK && publish->p.is_live(message);
+    if (is_ours(publish, status, message))
         finish(publish, JSFS_OK, message->sequence);
-    else if (publish->outcome == JSFS_TIMEOUT)
-        resolve_lost(core, publish, status);
+    else if (!known)
+        finish(publish, unsure ? JSFS_TIMEOUT : status, 0);
+    else if (unsure)
+        ask_by_id(core, publish);
     else
-        resolve_conflict(core, publish, status, message);
+        settle_conflict(core, publish);
     store_op_leave(core);
+}
+
+static void ask_leader(struct store_core *core, struct publish_op *publish)
+{
+    js_api_origin_last(core->connection, core->origin_api, core->origin, publish->p.subject,
+                       got_last, publish);
 }
 
 /* Nobody took the publish: is it that the stream is gone? A mirror outlives its origin. */
@@ -246,10 +318,15 @@ static void got_ack(void *arg, enum jsfs_status status, natsMsg *reply)
         natsMsg_Destroy(reply);
         return;
     }
-    publish->outcome = status = publication_acked(core, status, reply, &sequence);
-    if (status == JSFS_TIMEOUT || status == JSFS_CONFLICT)
-        js_api_origin_last(core->connection, core->origin_api, core->origin,
-                           publish->p.subject, got_last, publish);
+    status = publication_acked(core, status, reply, &sequence);
+    bool twice = is_maybe_twice(core, publish);
+    if (status == JSFS_UNAVAILABLE && twice)
+        status = JSFS_TIMEOUT; /* that is said of the last copy */
+    publish->outcome = status;
+    if (status == JSFS_CONFLICT && !twice && publish->p.write.expect == STORE_EXPECT_AT)
+        finish(publish, JSFS_CONFLICT, 0);
+    else if (status == JSFS_TIMEOUT || status == JSFS_CONFLICT)
+        ask_leader(core, publish);
     else if (status == JSFS_UNAVAILABLE && connection_is_up(core->connection))
         js_api_origin_info(core->connection, core->origin_api, core->origin, got_info,
                            publish);
@@ -288,7 +365,10 @@ void publication_start(struct store_core *core, const struct publication *p,
         .p = *p,
         .done = done,
         .arg = arg,
-        .expected = p->write.expect == STORE_EXPECT_AT ? p->write.sequence : 0
+        .expected = p->write.expect == STORE_EXPECT_AT ? p->write.sequence : 0,
+        .tried_ms = p->write.tried_ms != 0 ? p->write.tried_ms : clock_monotonic_ms(),
+        .outcome = JSFS_TIMEOUT,
+        .again = p->write.tried_ms != 0,
     };
     if (p->data != NULL)
         bytes_ref(p->data);
@@ -300,6 +380,9 @@ void publication_start(struct store_core *core, const struct publication *p,
     }
     if (!store_op_start(core, &publish->op))
         return;
-    send_it(core, publish);
+    if (p->write.tried_ms != 0)
+        ask_leader(core, publish);
+    else
+        send_it(core, publish);
     store_op_leave(core);
 }

@@ -25,8 +25,11 @@ struct publication {
 
 /* Publish and resolve. Each write has its own message id, so a repetition within the stream's
  * duplicate window is answered with the first one's sequence and stores nothing.
- *   Lost answer      the leader is asked: the newest message has our id: JSFS_OK; else the write
- *                    is sent once more; what stays unknown is JSFS_TIMEOUT
+ *   Lost answer      the leader is asked whether the newest message has our id, then whether the
+ *                    stream knows the id: JSFS_OK; if it does not, the write is sent again. What
+ *                    stays unknown, or can be known no more because the window is over, is
+ *                    JSFS_TIMEOUT: it is never sent in the dark
+ *   Tried before     (write.tried_ms) as after a lost answer
  *   EXPECT_ABSENT    sequence 0 first; over a marker or tombstone again with its sequence
  *
  *   JSFS_EXISTS      EXPECT_ABSENT: something lives there

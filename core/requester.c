@@ -9,6 +9,7 @@
 #include "core/request_table.h"
 #include "core/status_fold.h"
 
+#include <stdatomic.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <pthread.h>
@@ -40,6 +41,7 @@ struct requester {
     bool closed;                /* lock */
     bool sweeping;              /* lock; a sweep is in the executor */
     bool delivering;            /* lock; the delivery thread lives */
+    atomic_uint reconnects;
 };
 
 static void unref(struct requester *requester)
@@ -421,12 +423,18 @@ void requester_disconnected(struct requester *requester)
     complete_all(requester, lost, JSFS_TIMEOUT);
 }
 
+unsigned requester_reconnects(struct requester *requester)
+{
+    return atomic_load(&requester->reconnects);
+}
+
 void requester_reconnected(struct requester *requester)
 {
     struct request_copy *list = NULL;
     struct request_copy **end = &list;
     struct request_copy *next = NULL;
 
+    atomic_fetch_add(&requester->reconnects, 1);
     pthread_mutex_lock(&requester->lock);
     requester->up = true;
     requester->running++;

@@ -51,6 +51,9 @@ void requester_disconnected(struct requester *requester);
 /* The connection is back: send again what waits and is `resend`. */
 void requester_reconnected(struct requester *requester);
 
+/* How often it was back so far: a `resend` request may have been sent once more each time. */
+unsigned requester_reconnects(struct requester *requester);
+
 /* The server refused a publish to a subject (-ERR Permissions Violation): fail the oldest
  * request to it with JSFS_DENIED. */
 void requester_denied(struct requester *requester, const char *subject);

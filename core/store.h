@@ -58,6 +58,10 @@ struct store_write {
     int64_t ttl_ns;    /* value_put: it expires so long after it was stored, in whole seconds; 0:
                           never. Only where the stream has allow_msg_ttl: older servers ignore it,
                           others refuse it (JSFS_UNSUPPORTED) */
+    /* 0; or the very same write was tried before, first at this time (clock_monotonic_ms), and
+     * nobody knows what became of it: now it is found out, and it is stored once at most.
+     * Only for value_put. */
+    int64_t tried_ms;
 };
 
 /* One message of a batch. */
@@ -169,7 +173,7 @@ struct store_ops {
     void (*value_get)(struct store *store, const char *name, uint64_t revision,
                       store_bytes_done *done, void *arg);
     /* KV only: store a value. A timeout is resolved by asking the leader for the message id;
-     * what stays unresolved is JSFS_TIMEOUT.
+     * what stays unresolved is JSFS_TIMEOUT, and may be asked about again (store_write.tried_ms).
      *   value            referenced until done
      *   JSFS_EXISTS      STORE_EXPECT_ABSENT and the key lives;   JSFS_CONFLICT   EXPECT_AT */
     void (*value_put)(struct store *store, const char *name, struct bytes *value,

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DEFAULT_MAX_PAYLOAD = 1048576 };
+enum { DEFAULT_MAX_PAYLOAD = 1048576, USUAL_DUPLICATE_WINDOW_MS = 120000, NS_PER_MS = 1000000 };
 
 void store_core_init(struct store_core *core, struct connection *connection,
                      const struct js_stream_info *info, const char *kind_prefix,
@@ -41,6 +41,9 @@ void store_core_take_info(struct store_core *core, const struct js_stream_info *
     atomic_store(&core->one_each, info->max_messages_per_subject == 1);
     atomic_store(&core->max_message_bytes, info->max_message_bytes);
     atomic_store(&core->heeds_ttl, info->allow_message_ttl);
+    atomic_store(&core->duplicate_window_ms, info->duplicate_window_ns > 0
+                                                 ? info->duplicate_window_ns / NS_PER_MS
+                                                 : USUAL_DUPLICATE_WINDOW_MS);
 }
 
 /* Give back a reference; frees with the last one. Called without the lock. */

@@ -38,6 +38,7 @@ struct store_core {
     atomic_bool allow_direct;    /* as the stream's description said last: */
     atomic_bool allow_atomic;
     atomic_bool one_each;        /* the stream keeps one message a subject */
+    atomic_int_fast64_t duplicate_window_ms; /* how long the stream knows a message id */
     atomic_int_fast64_t max_message_bytes; /* the stream's limit; -1: none */
     struct own_writes own_writes;
     void (*destroy)(struct store_core *core); /* frees the store */

@@ -49,7 +49,7 @@ static void restore_locked(struct value_file *file)
 
 static struct store_write condition_locked(const struct value_file *file)
 {
-    struct store_write write = {STORE_EXPECT_AT, file->revision, file->token, 0};
+    struct store_write write = {.expect = STORE_EXPECT_AT, .sequence = file->revision, .token = file->token};
 
     if (file->exclusive)
         write.expect = STORE_EXPECT_ABSENT;
@@ -60,6 +60,20 @@ static struct store_write condition_locked(const struct value_file *file)
     return write;
 }
 
+static void attempt_unlock(struct value_file *file);
+static void look_at_leader(struct value_file *file);
+
+/* True when the bytes that came before this commit are not all in what it has published. */
+static bool is_more_to_publish_locked(const struct value_file *file)
+{
+    bool release = false;
+
+    for (const struct value_waiter *waiter = file->committers; waiter != NULL;
+         waiter = waiter->next)
+        release |= waiter->release;
+    return file->change.intent != VALUE_KEPT && (release || file->change.written);
+}
+
 /* This mount shows the revision, or a later one. */
 static void take_shown(void *arg, enum jsfs_status status, const struct tree_attr *attr)
 {
@@ -68,34 +82,41 @@ static void take_shown(void *arg, enum jsfs_status status, const struct tree_att
     pthread_mutex_lock(&file->lock);
     if (status == JSFS_OK && attr->sequence == file->revision)
         file->base_modified_ns = attr->modified_ns;
-    finish_unlock(file, JSFS_OK);
+    bool more = file->resolving && is_more_to_publish_locked(file);
+    file->resolving = false;
+    if (more)
+        attempt_unlock(file);
+    else
+        finish_unlock(file, JSFS_OK);
 }
 
-static void look_at_leader(struct value_file *file);
-
-static void take_put(void *arg, enum jsfs_status status, uint64_t sequence)
+static void forget_unsure_locked(struct value_file *file)
 {
-    struct value_file *file = arg;
+    bytes_unref(file->unsure_value);
+    file->unsure_value = NULL;
+}
+
+/* The server has what is in flight; the lock is held. */
+static void landed_unlock(struct value_file *file, uint64_t sequence)
+{
+    uint64_t token = file->token;
+
+    file->flight = nothing;
+    file->revision = sequence;
+    file->base_modified_ns = clock_realtime_ns();
+    pthread_mutex_unlock(&file->lock);
+    bucket_written(file->bucket, file->path, sequence, token, take_shown, file);
+}
+
+/* What is in flight did not land; the lock is held. */
+static void refused_unlock(struct value_file *file, enum jsfs_status status)
+{
     bool raced = status == JSFS_CONFLICT || status == JSFS_EXISTS;
 
-    pthread_mutex_lock(&file->lock);
-    if (status == JSFS_OK) {
-        uint64_t token = file->token;
-        file->flight = nothing;
-        file->revision = sequence;
-        file->base_modified_ns = clock_realtime_ns();
-        file->unsure_token = 0;
-        pthread_mutex_unlock(&file->lock);
-        bucket_written(file->bucket, file->path, sequence, token, take_shown, file);
-        return;
-    }
     restore_locked(file);
-    if (status == JSFS_TIMEOUT)
-        file->unsure_token = file->token;
     if (raced && file->exclusive) {
         finish_unlock(file, JSFS_EXISTS);
-    } else if (raced &&
-               (file->change.intent == VALUE_APPEND || file->unsure_token != 0)) {
+    } else if (raced && file->change.intent == VALUE_APPEND) {
         pthread_mutex_unlock(&file->lock);
         look_at_leader(file);
     } else {
@@ -103,28 +124,78 @@ static void take_put(void *arg, enum jsfs_status status, uint64_t sequence)
     }
 }
 
+static void take_put(void *arg, enum jsfs_status status, uint64_t sequence)
+{
+    struct value_file *file = arg;
+
+    pthread_mutex_lock(&file->lock);
+    if (status == JSFS_TIMEOUT && !file->exclusive) {
+        finish_unlock(file, status);
+        return;
+    }
+    forget_unsure_locked(file);
+    if (status == JSFS_OK)
+        landed_unlock(file, sequence);
+    else
+        refused_unlock(file, status);
+}
+
+/* What became of the put that nobody knew about. */
+static void take_resolved(void *arg, enum jsfs_status status, uint64_t sequence)
+{
+    struct value_file *file = arg;
+    bool raced = status == JSFS_CONFLICT || status == JSFS_EXISTS;
+
+    pthread_mutex_lock(&file->lock);
+    if (status == JSFS_OK) {
+        forget_unsure_locked(file);
+        file->resolving = true;
+        landed_unlock(file, sequence);
+    } else if (raced) { /* it never landed: all that waits is tried as if for the first time */
+        forget_unsure_locked(file);
+        restore_locked(file);
+        attempt_unlock(file);
+    } else {
+        finish_unlock(file, status);
+    }
+}
+
+/* Put what `unsure` says, for the first time or again; the lock is held. */
+static void put_unlock(struct value_file *file, store_write_done *done)
+{
+    struct store *store = bucket_store(file->bucket);
+    struct bytes *value = bytes_ref(file->unsure_value);
+    struct store_write write = file->unsure_write;
+
+    if (file->unsure_write.tried_ms == 0)
+        file->unsure_write.tried_ms = clock_monotonic_ms();
+    file->token = write.token;
+    pthread_mutex_unlock(&file->lock);
+    store->ops->value_put(store, file->raw, value, &write, done, file);
+    bytes_unref(value);
+}
+
 /* Publish what waits; the lock is held. */
 static void attempt_unlock(struct value_file *file)
 {
-    struct store *store = bucket_store(file->bucket);
-
     if (file->forgotten) {
         finish_unlock(file, JSFS_OK);
         return;
     }
-    struct bytes *value = bytes_copy(file->data.data, file->data.size);
-    if (value == NULL) {
+    if (file->unsure_value != NULL) {
+        put_unlock(file, take_resolved);
+        return;
+    }
+    file->unsure_value = bytes_copy(file->data.data, file->data.size);
+    if (file->unsure_value == NULL) {
         finish_unlock(file, JSFS_NO_MEMORY);
         return;
     }
     file->flight = file->change;
     file->change = nothing;
     file->token = store_token();
-    struct store_write write = condition_locked(file);
-    pthread_mutex_unlock(&file->lock);
-
-    store->ops->value_put(store, file->raw, value, &write, take_put, file);
-    bytes_unref(value);
+    file->unsure_write = condition_locked(file);
+    put_unlock(file, take_put);
 }
 
 /* Put the appended bytes behind another value; nothing has changed unless JSFS_OK. */
@@ -195,11 +266,6 @@ static void take_newest(void *arg, enum jsfs_status status,
     pthread_mutex_lock(&file->lock);
     if (status != JSFS_OK && status != JSFS_NOT_FOUND) {
         finish_unlock(file, status);
-    } else if (lives && file->unsure_token != 0 &&
-               entry->own_token == file->unsure_token) {
-        file->unsure_token = 0; /* it had landed: no conflict, our own base */
-        file->revision = entry->sequence;
-        attempt_unlock(file);
     } else if (file->change.intent == VALUE_EDIT ||
                clock_monotonic_ms() > file->deadline_ms) {
         finish_unlock(file, JSFS_CONFLICT);
@@ -222,7 +288,11 @@ static bool is_needed_locked(const struct value_file *file)
 {
     bool release = false;
 
-    if (file->forgotten || file->change.intent == VALUE_KEPT || file->next == NULL)
+    if (file->forgotten || file->next == NULL)
+        return false;
+    if (file->unsure_value != NULL)
+        return true;
+    if (file->change.intent == VALUE_KEPT)
         return false;
     for (const struct value_waiter *waiter = file->next; waiter != NULL;
          waiter = waiter->next)

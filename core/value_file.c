@@ -6,11 +6,12 @@
  * What holds when the process, the server or the network stops between two messages: a value is
  * one message, so the key has the old value or the new one, never a part. Before it is sent,
  * only this process has the bytes. Sent but not acknowledged: the store asks the leader whether
- * it has the message; where that is not answered either, the commit is JSFS_TIMEOUT, the bytes
- * stay dirty here, and the token of that put is remembered: if the next commit finds the key
- * changed by just that put, it was ours and no conflict. If another client wrote on top of it
- * meanwhile, an edit is a conflict, and an append is put behind once more: rather twice than
- * lost. Acknowledged: the server has it, whether or not this mount ever shows it.
+ * it has the message; where that is not answered either, the commit is JSFS_TIMEOUT and the bytes
+ * stay dirty here. The next commit first finds out what became of that put, by the same message
+ * id: the server stores it once at most, also when another client wrote on top of it meanwhile.
+ * Where that cannot be known any more (the server remembers ids for the stream's duplicate_window)
+ * it is JSFS_TIMEOUT again: nothing is ever stored twice, nor called stored by guessing.
+ * Acknowledged: the server has it, whether or not this mount ever shows it.
  *
  * Another client that writes the key in between: see value_file.h. The server decides, by the
  * revision that the put expects, so nothing is lost between our look and our put.
@@ -68,6 +69,7 @@ void value_file_unref(struct value_file *file)
     bucket_unref(file->bucket);
     pthread_mutex_destroy(&file->lock);
     buffer_clear(&file->data);
+    bytes_unref(file->unsure_value);
     free(file->path);
     free(file->raw);
     free(file);
@@ -309,7 +311,7 @@ void value_file_get(struct value_file *file, struct value_file_stat *out)
         .size_bytes = file->loaded ? file->data.size : file->base_size,
         .modified_ns = dirty ? file->changed_ns : file->base_modified_ns,
         .sequence = file->revision,
-        .token = file->committing ? file->token : 0,
+        .token = file->committing || file->unsure_value != NULL ? file->token : 0,
         .dirty = dirty};
 }
 

@@ -22,7 +22,7 @@ struct value_file_stat {
     uint64_t size_bytes;
     int64_t modified_ns; /* the server's of the base revision; this machine's while dirty */
     uint64_t sequence;   /* the revision it is based on; 0: none yet */
-    uint64_t token;      /* of the commit in flight; 0: none */
+    uint64_t token;      /* of the commit in flight, or that may yet have landed; 0: none */
     bool dirty;          /* bytes or a truncation wait for a commit */
 };
 

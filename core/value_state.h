@@ -52,8 +52,12 @@ struct value_file {
     bool committing;            /* from the snapshot until this mount shows it */
     struct value_change flight; /* in the commit; VALUE_KEPT once the server has it */
     bool exclusive;             /* the commit is an exclusive creation */
+    bool resolving;             /* what landed was an earlier commit's: this one's may follow */
     uint64_t token;             /* of the commit */
-    uint64_t unsure_token;      /* of a put whose outcome nobody knows; 0: none */
+    /* A put whose outcome nobody knows: its change stays in flight, and before anything else is
+     * published it is found out what became of it. NULL: there is none. */
+    struct bytes *unsure_value;
+    struct store_write unsure_write;
     struct value_waiter *committers; /* of the commit that runs */
     struct value_waiter *next; /* they wait for it to end, then for one of their own */
     int64_t deadline_ms;       /* an append gives up then */

@@ -309,17 +309,36 @@ static void value_get(struct store *store, const char *name, uint64_t revision,
     leave(fake, &call);
 }
 
+/* What the server knows by the message id. */
+static struct fake_message *written_locked(struct fake_store *fake, const char *name,
+                                           uint64_t token)
+{
+    for (size_t i = 0; token != 0 && i < fake->count; i++) {
+        struct fake_message *message = fake->messages[i];
+        if (message->kind == FAKE_NAME && message->entry.own_token == token &&
+            strcmp(message->name, name) == 0)
+            return message;
+    }
+    return NULL;
+}
+
 static void value_put(struct store *store, const char *name, struct bytes *value,
                       const struct store_write *write, store_write_done *done, void *arg)
 {
     struct fake_store *fake = fake_of(store);
     struct call call = enter(fake, FAKE_VALUE_PUT, give_write, arg);
 
+    struct fake_message *written =
+        write->tried_ms != 0 ? written_locked(fake, name, write->token) : NULL;
+
     call.answer->done.write = done;
-    call.answer->status = value->size > fake->message_max
-                              ? JSFS_TOO_LARGE
-                              : check_locked(fake, name, write);
-    if (call.work && call.answer->status == JSFS_OK)
+    if (written != NULL)
+        call.answer->sequence = written->entry.sequence;
+    else
+        call.answer->status = value->size > fake->message_max
+                                  ? JSFS_TOO_LARGE
+                                  : check_locked(fake, name, write);
+    if (call.work && written == NULL && call.answer->status == JSFS_OK)
         call.answer->sequence = fake_append_locked(fake, FAKE_NAME, name, STORE_LIVE,
                                                    NULL, value, write->token);
     leave(fake, &call);

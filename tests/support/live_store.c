@@ -254,7 +254,7 @@ void outcome_info(void *arg, enum jsfs_status status, const struct js_stream_inf
 enum jsfs_status live_put(struct store *store, const char *name, const char *text,
                           enum store_expect expect, uint64_t expected, uint64_t *sequence)
 {
-    struct store_write write = {expect, expected, store_token(), 0};
+    struct store_write write = {.expect = expect, .sequence = expected, .token = store_token()};
     struct bytes *value = bytes_copy(text, strlen(text));
     struct outcome outcome;
 
@@ -272,7 +272,7 @@ enum jsfs_status live_remove(struct store *store, const char *name,
                              enum store_expect expect, uint64_t expected,
                              uint64_t *sequence)
 {
-    struct store_write write = {expect, expected, store_token(), 0};
+    struct store_write write = {.expect = expect, .sequence = expected, .token = store_token()};
     struct outcome outcome;
 
     outcome_begin(&outcome);

@@ -104,7 +104,7 @@ static inline enum jsfs_status write_now(struct upload *upload, uint64_t offset,
 static inline void commit_at(struct upload *upload, enum store_expect expect,
                              uint64_t sequence, struct end *end)
 {
-    struct store_write write = {expect, sequence, 0, 0};
+    struct store_write write = {.expect = expect, .sequence = sequence};
     upload_commit(upload, &write, take, end);
 }
 

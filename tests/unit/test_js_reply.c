@@ -54,6 +54,7 @@ static void a_stream_is_read_field_by_field(void **state)
     assert_int_equal(info.max_message_bytes, 1024);
     assert_int_equal(info.max_messages_per_subject, 5);
     assert_true(info.max_age_ns == INT64_C(60000000000));
+    assert_true(info.duplicate_window_ns == INT64_C(60000000000));
     assert_int_equal(info.replicas, 3);
     assert_true(info.allow_direct && info.allow_rollup && info.sealed && info.deny_purge);
     assert_true(info.deny_delete && info.allow_atomic && info.allow_message_ttl);
@@ -77,6 +78,7 @@ static void a_field_that_an_old_server_does_not_know_is_off(void **state)
     assert_int_equal(info.max_message_bytes, -1);
     assert_int_equal(info.max_messages_per_subject, -1);
     assert_int_equal(info.max_age_ns, 0);
+    assert_int_equal(info.duplicate_window_ns, 0);
     assert_int_equal(info.created_ns, 0);
     assert_int_equal(info.last_sequence, 0);
     assert_false(info.allow_direct || info.allow_rollup || info.sealed ||

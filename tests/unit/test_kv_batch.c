@@ -61,7 +61,7 @@ static struct store_batch_item put_item(const char *name, struct bytes *value)
 static struct store_batch_item remove_item(const char *name, uint64_t sequence)
 {
     return (struct store_batch_item){
-        name, NULL, {STORE_EXPECT_AT, sequence, store_token(), 0}};
+        name, NULL, {.expect = STORE_EXPECT_AT, .sequence = sequence, .token = store_token()}};
 }
 
 static void a_batch_is_stored_in_one_piece(void **state)

@@ -204,7 +204,7 @@ static void of_many_exclusive_creates_one_wins(void **state)
         if (round > 0)
             delete_key("race", "lock");
         for (int i = 0; i < RACERS; i++) {
-            struct store_write write = {STORE_EXPECT_ABSENT, 0, store_token(), 0};
+            struct store_write write = {.expect = STORE_EXPECT_ABSENT, .token = store_token()};
             outcome_begin(&outcomes[i]);
             store->ops->value_put(store, "lock", value, &write, outcome_write,
                                   &outcomes[i]);
@@ -250,7 +250,7 @@ static void a_value_with_a_time_to_live_expires(void **state)
 
 static void a_removed_key_has_a_marker_with_our_token(void **state)
 {
-    struct store_write write = {STORE_EXPECT_ANY, 0, store_token(), 0};
+    struct store_write write = {.expect = STORE_EXPECT_ANY, .token = store_token()};
     struct store_entry entry;
     struct outcome outcome;
 
@@ -272,7 +272,7 @@ static void a_removed_key_has_a_marker_with_our_token(void **state)
 
 static void the_watch_knows_our_own_writes(void **state)
 {
-    struct store_write write = {STORE_EXPECT_ANY, 0, store_token(), 0};
+    struct store_write write = {.expect = STORE_EXPECT_ANY, .token = store_token()};
     struct bytes *value = bytes_copy("0123456789", 10);
     struct recorder recorder;
     struct outcome outcome;
@@ -348,7 +348,7 @@ static void the_longest_name_is_stored_and_found(void **state)
 static void too_large_values_are_not_sent(void **state)
 {
     struct outcome outcome;
-    struct store_write write = {STORE_EXPECT_ANY, 0, store_token(), 0};
+    struct store_write write = {.expect = STORE_EXPECT_ANY, .token = store_token()};
 
     (void)state;
     live_make_kv(&live, "sizes", ",\"max_msg_size\":1000");
@@ -523,7 +523,7 @@ static void a_put_whose_answer_is_late_is_resolved(void **state)
     live_make_kv(&live, "late", ",\"max_msgs_per_subject\":9");
     struct store *store = live_open_kv(&live, "late");
     for (size_t i = 0; i < 2; i++) {
-        struct store_write write = {expects[i], 0, store_token(), 0};
+        struct store_write write = {.expect = expects[i], .token = store_token()};
         char name[16];
         snprintf(name, sizeof(name), "k%zu", i);
         outcome_begin(&outcome);
@@ -549,7 +549,7 @@ static void a_put_whose_answer_is_late_is_resolved(void **state)
 static void a_put_to_a_server_that_stays_hung_times_out(void **state)
 {
     struct outcome outcome;
-    struct store_write write = {STORE_EXPECT_ANY, 0, store_token(), 0};
+    struct store_write write = {.expect = STORE_EXPECT_ANY, .token = store_token()};
     struct bytes *value = bytes_copy("v", 1);
 
     (void)state;
@@ -569,7 +569,7 @@ static void a_put_to_a_server_that_stays_hung_times_out(void **state)
 static void closing_interrupts_what_is_in_flight(void **state)
 {
     struct outcome outcomes[3];
-    struct store_write write = {STORE_EXPECT_ANY, 0, store_token(), 0};
+    struct store_write write = {.expect = STORE_EXPECT_ANY, .token = store_token()};
     struct bytes *value = bytes_copy("v", 1);
     struct recorder recorder;
 

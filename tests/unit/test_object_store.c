@@ -35,7 +35,7 @@ static enum jsfs_status put_meta(struct store *store, const char *name, const ch
                                  enum store_expect expect, uint64_t expected,
                                  uint64_t *sequence)
 {
-    struct store_write write = {expect, expected, store_token(), 0};
+    struct store_write write = {.expect = expect, .sequence = expected, .token = store_token()};
     char *name_copy = strdup(name), *nuid_copy = strdup(nuid);
     struct object_meta meta = {.name = name_copy,
                                .nuid = nuid_copy,
@@ -440,7 +440,7 @@ static void purging_takes_the_chunks_of_one_nuid(void **state)
 /* No tombstone fits: the meta is purged, and the watch is told although the server says nothing. */
 static void a_removal_from_a_full_store_purges(void **state)
 {
-    struct store_write write = {STORE_EXPECT_AT, 0, store_token(), 0};
+    struct store_write write = {.expect = STORE_EXPECT_AT, .token = store_token()};
     struct bytes *chunk = bytes_copy("0123456789012345678901234567890123456789", 40);
     struct recorder recorder;
     struct outcome outcome;
@@ -571,7 +571,7 @@ static void names_that_no_client_could_read_are_refused(void **state)
 
 static void a_meta_whose_answer_is_late_is_resolved(void **state)
 {
-    struct store_write write = {STORE_EXPECT_ABSENT, 0, store_token(), 0};
+    struct store_write write = {.expect = STORE_EXPECT_ABSENT, .token = store_token()};
     char name[] = "x", nuid[] = "late";
     struct object_meta meta = {.name = name, .nuid = nuid};
     struct outcome outcome, found;

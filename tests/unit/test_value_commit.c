@@ -264,40 +264,138 @@ static void a_failed_commit_keeps_the_bytes_for_the_next(void **state)
     assert_stored(f, "key", "NEW value");
 }
 
-static void an_unacknowledged_edit_of_our_own_is_no_conflict(void **state)
+/* The next put lands, and nobody tells. */
+static void lose_the_answer(struct fixture *f)
 {
-    struct fixture *f = *state;
-    open_loaded(f);
-    write_text(f, 0, "NEW");
     fake_store_fail(f->fake, FAKE_VALUE_PUT, 1, JSFS_TIMEOUT, true);
     assert_int_equal(commit_now(f, false), JSFS_TIMEOUT);
-    write_text(f, 4, "VALUE");
-    assert_int_equal(commit_now(f, false), JSFS_OK);
-    assert_stored(f, "key", "NEW VALUE");
+    assert_true(stat_of(f).dirty);
 }
 
-static void an_unacknowledged_append_of_our_own_is_not_put_twice(void **state)
+static void an_unacknowledged_write_is_asked_about_and_not_put_twice(void **state)
+{
+    for (int i = 0; i < 3; i++) {
+        struct fixture *f = *state;
+        open_loaded(f);
+        if (i == 0)
+            write_text(f, 0, "OLD");
+        else if (i == 1)
+            append_text(f, "+mine");
+        else
+            value_file_truncate(f->file, 0, false);
+        lose_the_answer(f);
+        assert_int_equal(commit_now(f, false), JSFS_OK);
+        assert_false(stat_of(f).dirty);
+        assert_int_equal(fake_store_revisions(f->fake, "key"), 2);
+        assert_stored(f, "key", i == 0 ? "OLD value" : i == 1 ? OLD "+mine" : "");
+        teardown(state);
+        setup(state);
+    }
+}
+
+static void what_came_after_an_unacknowledged_write_is_put_on_top(void **state)
+{
+    for (int i = 0; i < 2; i++) {
+        struct fixture *f = *state;
+        open_loaded(f);
+        if (i == 0)
+            write_text(f, 0, "NEW");
+        else
+            append_text(f, "+mine");
+        lose_the_answer(f);
+        if (i == 0)
+            write_text(f, 4, "VALUE");
+        else
+            append_text(f, "+more");
+        assert_int_equal(commit_now(f, false), JSFS_OK);
+        assert_stored(f, "key", i == 0 ? "NEW VALUE" : OLD "+mine+more");
+        assert_int_equal(fake_store_revisions(f->fake, "key"), 3);
+        assert_int_equal(commit_now(f, true), JSFS_OK);
+        assert_int_equal(fake_store_revisions(f->fake, "key"), 3);
+        teardown(state);
+        setup(state);
+    }
+}
+
+static void an_unacknowledged_write_that_never_landed_is_put_after_all(void **state)
 {
     struct fixture *f = *state;
     open_loaded(f);
     append_text(f, "+mine");
-    fake_store_fail(f->fake, FAKE_VALUE_PUT, 1, JSFS_TIMEOUT, true);
-    assert_int_equal(commit_now(f, false), JSFS_TIMEOUT);
+    for (int i = 0; i < 2; i++) {
+        fake_store_fail(f->fake, FAKE_VALUE_PUT, 1, JSFS_TIMEOUT, false);
+        assert_int_equal(commit_now(f, false), JSFS_TIMEOUT);
+    }
     append_text(f, "+more");
+    fake_store_put(f->fake, "key", "theirs");
     assert_int_equal(commit_now(f, false), JSFS_OK);
-    assert_stored(f, "key", OLD "+mine+more");
+    assert_stored(f, "key", "theirs+mine+more");
+    assert_int_equal(fake_store_revisions(f->fake, "key"), 3);
 }
 
-static void an_unacknowledged_edit_that_another_replaced_is_a_conflict(void **state)
+static void an_unacknowledged_append_that_others_built_on_is_not_repeated(void **state)
+{
+    struct fixture *f = *state;
+    open_loaded(f);
+    append_text(f, "+mine");
+    lose_the_answer(f);
+    fake_store_put(f->fake, "key", OLD "+mine+theirs");
+    assert_int_equal(commit_now(f, false), JSFS_OK);
+    assert_int_equal(fake_store_revisions(f->fake, "key"), 3);
+    append_text(f, "+more");
+    assert_int_equal(commit_now(f, false), JSFS_OK);
+    assert_stored(f, "key", OLD "+mine+theirs+more");
+}
+
+static void an_edit_on_an_unacknowledged_one_that_another_replaced_is_a_conflict(void **state)
 {
     struct fixture *f = *state;
     open_loaded(f);
     write_text(f, 0, "NEW");
-    fake_store_fail(f->fake, FAKE_VALUE_PUT, 1, JSFS_TIMEOUT, true);
-    assert_int_equal(commit_now(f, false), JSFS_TIMEOUT);
+    lose_the_answer(f);
     fake_store_put(f->fake, "key", "theirs");
+    assert_int_equal(commit_now(f, false), JSFS_OK); /* it was stored, and then replaced */
+    write_text(f, 0, "TWO");
     assert_int_equal(commit_now(f, false), JSFS_CONFLICT);
     assert_stored(f, "key", "theirs");
+}
+
+static void an_exclusive_creation_without_an_answer_leaves_nothing_to_commit(void **state)
+{
+    struct fixture *f = *state;
+    struct end end = END_INIT;
+    open_new(f);
+    fake_store_fail(f->fake, FAKE_VALUE_PUT, 1, JSFS_TIMEOUT, false);
+    value_file_create_exclusive(f->file, take, &end);
+    assert_int_equal(wait_for(&end), JSFS_TIMEOUT);
+    assert_false(stat_of(f).dirty);
+    assert_int_equal(commit_now(f, true), JSFS_OK);
+    assert_int_equal(fake_store_revisions(f->fake, "new"), 0);
+}
+
+static void what_was_not_saved_can_be_taken_once(void **state)
+{
+    struct fixture *f = *state;
+    struct bytes *bytes = NULL;
+    uint64_t revision;
+
+    open_loaded(f);
+    assert_false(value_file_take_unsaved(f->file, &bytes, &revision));
+    write_text(f, 0, "OLD");
+    fake_store_put(f->fake, "key", "theirs");
+    assert_int_equal(commit_now(f, false), JSFS_CONFLICT);
+    assert_true(value_file_take_unsaved(f->file, &bytes, &revision));
+    assert_int_equal(revision, f->old_revision);
+    assert_int_equal(bytes->size, strlen(OLD));
+    assert_memory_equal(bytes->data, "OLD value", bytes->size);
+    bytes_unref(bytes);
+    assert_false(value_file_take_unsaved(f->file, &bytes, &revision));
+    write_text(f, 4, "VALUE");
+    assert_true(value_file_take_unsaved(f->file, &bytes, &revision));
+    bytes_unref(bytes);
+    value_file_forget(f->file);
+    write_text(f, 4, "value");
+    assert_false(value_file_take_unsaved(f->file, &bytes, &revision));
 }
 
 static void a_look_that_fails_after_a_lost_race_fails_the_commit(void **state)
@@ -333,9 +431,13 @@ int main(void)
         FILE_TEST(an_append_whose_base_vanishes_again_looks_again),
         FILE_TEST(appends_from_many_threads_are_all_kept),
         FILE_TEST(a_failed_commit_keeps_the_bytes_for_the_next),
-        FILE_TEST(an_unacknowledged_edit_of_our_own_is_no_conflict),
-        FILE_TEST(an_unacknowledged_append_of_our_own_is_not_put_twice),
-        FILE_TEST(an_unacknowledged_edit_that_another_replaced_is_a_conflict),
+        FILE_TEST(an_unacknowledged_write_is_asked_about_and_not_put_twice),
+        FILE_TEST(what_came_after_an_unacknowledged_write_is_put_on_top),
+        FILE_TEST(an_unacknowledged_write_that_never_landed_is_put_after_all),
+        FILE_TEST(an_unacknowledged_append_that_others_built_on_is_not_repeated),
+        FILE_TEST(an_edit_on_an_unacknowledged_one_that_another_replaced_is_a_conflict),
+        FILE_TEST(an_exclusive_creation_without_an_answer_leaves_nothing_to_commit),
+        FILE_TEST(what_was_not_saved_can_be_taken_once),
         FILE_TEST(a_look_that_fails_after_a_lost_race_fails_the_commit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers that do not come: what the server has is found out, and nothing is stored twice."""
+
+import contextlib
+import errno
+import os
+import random
+
+import pytest
+
+from proxies import CUT_AFTER, CUT_BEFORE, DROP, PASS, Proxy, first
+from support import refused, wait_until, write_file
+
+LOST = (errno.ETIMEDOUT, errno.EHOSTDOWN)
+
+
+@pytest.fixture
+def proxy(server):
+    """A proxy in front of the shared server."""
+    made = Proxy(server.url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def mnt(proxy, mount):
+    """A mount through the proxy that is not patient."""
+    return mount("-o", "timeout=1s", server=proxy)
+
+
+@pytest.fixture
+def bucket(kv_bucket, kv, mnt):
+    """A bucket with a key `key`, that the mount knows."""
+    name = kv_bucket(history=64)
+    kv.put(name, "key", b"old\n")
+    assert mnt.kv(name, "key").read_bytes() == b"old\n"
+    return name
+
+
+def put(path):
+    write_file(path, b"new\n")
+
+
+def edit(path):
+    with open(path, "r+b", buffering=0) as file:
+        file.write(b"new")
+
+
+def append(path):
+    with open(path, "ab", buffering=0) as file:
+        file.write(b"new\n")
+
+
+def create(path):
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+
+
+# what is done, the key, and the message that the history must have once more
+WRITES = {
+    "put": (put, "key", ("PUT", b"new\n")),
+    "edit": (edit, "key", ("PUT", b"new\n")),
+    "append": (append, "key", ("PUT", b"old\nnew\n")),
+    "create": (create, "lock", ("PUT", b"")),
+    "delete": (os.unlink, "key", ("DEL", b"")),
+}
+
+
+def entries(kv, bucket, key):
+    return [(entry.operation, entry.data) for entry in kv.history(bucket, key)]
+
+
+@pytest.mark.parametrize("what", WRITES)
+def test_an_acknowledgement_that_is_lost_is_asked_for(mnt, kv, proxy, bucket, what):
+    write, key, stored = WRITES[what]
+    before = entries(kv, bucket, key)
+    proxy.rule = first(1, lambda message: message.is_ack_of(f"KV_{bucket}"), DROP)
+    write(mnt.kv(bucket, key))
+    assert proxy.rule.is_over()
+    assert entries(kv, bucket, key) == [*before, stored]
+
+
+@pytest.mark.parametrize("action", [CUT_BEFORE, CUT_AFTER])
+@pytest.mark.parametrize("what", WRITES)
+def test_a_write_whose_connection_is_cut_is_stored_once(mnt, kv, proxy, bucket, what, action):
+    write, key, stored = WRITES[what]
+    before = entries(kv, bucket, key)
+    proxy.rule = first(1, lambda message: message.is_publish_to(f"$KV.{bucket}.{key}"), action)
+    try:
+        write(mnt.kv(bucket, key))
+        told = True
+    except OSError as error:
+        assert error.errno in LOST, error
+        told = False
+    assert proxy.rule.is_over()
+    now = entries(kv, bucket, key)
+    assert now == [*before, stored] or (not told and now == before)
+
+
+@pytest.mark.parametrize("what", WRITES)
+def test_a_write_that_others_wrote_on_is_stored_once(mnt, kv, proxy, bucket, server, what):
+    """The newest message is not ours any more when the leader is asked."""
+    write, key, stored = WRITES[what]
+    before = entries(kv, bucket, key)
+    lost = first(1, lambda message: message.is_ack_of(f"KV_{bucket}"), DROP)
+    other = server.connect()
+
+    def rule(message):
+        action = lost(message)
+        if action == DROP:
+            other.store(f"$KV.{bucket}.{key}", b"theirs", None)
+        return action
+
+    proxy.rule = rule
+    write(mnt.kv(bucket, key))
+    other.close()
+    assert lost.is_over()
+    assert entries(kv, bucket, key) == [*before, stored, ("PUT", b"theirs")]
+
+
+@pytest.mark.parametrize("what", ["put", "edit", "append"])
+def test_a_commit_that_nobody_answered_is_asked_about_by_the_next(mnt, kv, proxy, bucket, what):
+    _, key, stored = WRITES[what]
+    flags = {"put": os.O_TRUNC, "edit": 0, "append": os.O_APPEND}[what]
+    before = entries(kv, bucket, key)
+    descriptor = os.open(mnt.kv(bucket, key), os.O_WRONLY | flags)
+    os.write(descriptor, b"new" if what == "edit" else b"new\n")
+    proxy.rule = lambda message: (
+        DROP if message.is_ack_of(f"KV_{bucket}") or message.is_stored_message() else PASS)
+    with refused(*LOST):
+        os.fsync(descriptor)
+    proxy.rule = None
+    os.fsync(descriptor)
+    os.close(descriptor)
+    assert entries(kv, bucket, key) == [*before, stored]
+    assert mnt.unmount() == 0
+    assert entries(kv, bucket, key) == [*before, stored]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_close_says_is_what_the_history_has(mnt, kv, proxy, bucket, seed):
+    """Messages and connections are lost at random; every write is there at most once, and once if
+    it was said to be."""
+    dice = random.Random(seed)
+    mine = lambda message: (message.is_ack_of(f"KV_{bucket}") or message.is_stored_message() or
+                            message.is_publish_to(f"$KV.{bucket}.key"))
+    actions = [PASS] * 6 + [DROP, CUT_BEFORE, CUT_AFTER]
+    proxy.rule = lambda message: dice.choice(actions) if mine(message) else PASS
+    told = {}
+    for number in range(25):
+        line = b"line %d\n" % number
+        with contextlib.suppress(OSError):
+            told[line] = False
+            descriptor = os.open(mnt.kv(bucket, "key"), os.O_WRONLY | os.O_APPEND)
+            os.write(descriptor, line)
+            os.close(descriptor)
+            told[line] = True
+    proxy.rule = None
+    lines = wait_until(lambda: kv.get(bucket, "key"), "the value").splitlines(keepends=True)
+    for line, was_told in told.items():
+        assert lines.count(line) == 1 or (not was_told and line not in lines), (line, lines)
+    stored = [entry.data for entry in kv.history(bucket, "key")]
+    assert len(set(stored)) == len(stored), "each revision was stored once"
+    assert any(told.values())
