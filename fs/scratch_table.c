@@ -1,28 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* scratch_table.c - see scratch_table.h. Layer 5.
- * The lock is the last one but for the trees', which keep the directories that files are in.
+ * The names; bytes and attributes are in scratch_file.c. The lock is the last one but for the
+ * trees', which keep the directories that files are in.
  */
 #include "fs/scratch_table.h"
 
 #include "core/cleanup.h"
-#include "core/clock.h"
+#include "fs/scratch_private.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define SLOTS 1024
 #define FIRST_NUMBER UINT64_C(0x5c00000000000000) /* st_ino of the first file */
-#define NS_PER_S 1000000000LL
-
-struct scratch_table {
-    pthread_mutex_t lock;
-    uint64_t max_bytes;
-    uint64_t bytes;                       /* lock, as all below: of files that still live */
-    uint64_t next_cookie;                 /* counts files and renames */
-    atomic_uint count;                    /* linked files */
-    struct scratch_file *oldest, *newest; /* linked ones by cookie */
-    struct scratch_file *slots[SLOTS];    /* linked ones by place */
-};
 
 struct scratch_table *scratch_table_new(uint64_t max_bytes)
 {
@@ -61,7 +50,7 @@ static size_t slot_of(const struct bucket *bucket, const char *directory, const 
     hash = (hash ^ '/') * 0x100000001b3ULL;
     for (const char *at = name; *at != '\0'; at++)
         hash = (hash ^ (unsigned char)*at) * 0x100000001b3ULL;
-    return (size_t)(hash ^ (hash >> 32)) % SLOTS;
+    return (size_t)(hash ^ (hash >> 32)) % SCRATCH_SLOTS;
 }
 
 static struct scratch_file **find_locked(struct scratch_table *table,
@@ -141,84 +130,6 @@ static void set_name_locked(struct scratch_file *file, char *directory, char *na
     file->pins = pins;
 }
 
-/* Life --------------------------------------------------------------------------------------- */
-
-static struct timespec time_of(int64_t ns)
-{
-    return (struct timespec){.tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S};
-}
-
-static struct timespec now(void)
-{
-    return time_of(clock_realtime_ns());
-}
-
-/* Not linked, and without bytes. */
-static struct scratch_file *new_file(struct scratch_table *table,
-                                     const struct scratch_place *place,
-                                     const struct scratch_make *make)
-{
-    struct scratch_file *file = calloc(1, sizeof(*file));
-
-    if (file == NULL)
-        return NULL;
-    special_init(&file->special, make->ops);
-    file->table = table;
-    file->bucket = bucket_ref(place->bucket);
-    file->directory = strdup(place->directory);
-    file->name = strdup(place->name);
-    file->target = make->target != NULL ? strdup(make->target) : NULL;
-    file->probe = make->probe;
-    file->revision = make->revision;
-    file->attr.st_mode = make->mode;
-    file->attr.st_uid = make->uid;
-    file->attr.st_gid = make->gid;
-    file->attr.st_ctim = now();
-    file->attr.st_mtim =
-        make->modified_ns != 0 ? time_of(make->modified_ns) : file->attr.st_ctim;
-    file->attr.st_atim = file->attr.st_mtim;
-    if (file->directory != NULL && file->name != NULL &&
-        (make->target == NULL || file->target != NULL))
-        return file;
-    scratch_file_free(&file->special);
-    return NULL;
-}
-
-void scratch_file_free(struct special *special)
-{
-    struct scratch_file *file = (struct scratch_file *)special;
-
-    pthread_mutex_lock(&file->table->lock);
-    file->table->bytes -= file->data.size;
-    pthread_mutex_unlock(&file->table->lock);
-    buffer_clear(&file->data);
-    bucket_unref(file->bucket);
-    free(file->directory);
-    free(file->name);
-    free(file->target);
-    free(file);
-}
-
-static bool fits_locked(const struct scratch_file *file, uint64_t size)
-{
-    const struct scratch_table *table = file->table;
-
-    return size <= table->max_bytes &&
-           table->bytes - file->data.size <= table->max_bytes - size;
-}
-
-static enum jsfs_status fill_locked(struct scratch_file *file, const struct bytes *bytes)
-{
-    if (bytes == NULL)
-        return JSFS_OK;
-    if (!fits_locked(file, bytes->size))
-        return JSFS_NO_SPACE;
-    enum jsfs_status status = buffer_append(&file->data, bytes->data, bytes->size);
-    if (status == JSFS_OK)
-        file->table->bytes += bytes->size;
-    return status;
-}
-
 /* Link a new file. *old is one whose name it takes, with the table's reference. */
 static enum jsfs_status add_locked(struct scratch_table *table, struct scratch_file *file,
                                    const struct scratch_place *place,
@@ -229,7 +140,7 @@ static enum jsfs_status add_locked(struct scratch_table *table, struct scratch_f
         *old = NULL;
         return JSFS_EXISTS;
     }
-    enum jsfs_status status = fill_locked(file, make->bytes);
+    enum jsfs_status status = scratch_file_fill_locked(file, make->bytes);
     if (status == JSFS_OK)
         status = pin(place->bucket, place->directory, make->in_tree);
     if (status != JSFS_OK) {
@@ -250,7 +161,7 @@ enum jsfs_status scratch_table_make(struct scratch_table *table,
                                     const struct scratch_make *make,
                                     struct scratch_file **out)
 {
-    struct scratch_file *file = new_file(table, place, make), *old;
+    struct scratch_file *file = scratch_file_new(table, place, make), *old;
 
     if (file == NULL)
         return JSFS_NO_MEMORY;
@@ -284,7 +195,7 @@ bool scratch_table_unlink(struct scratch_file *file)
     pthread_mutex_lock(&table->lock);
     bool linked = file->linked;
     if (linked) {
-        file->attr.st_ctim = now();
+        scratch_file_touch_locked(file);
         lose_name_locked(table, file);
     }
     pthread_mutex_unlock(&table->lock);
@@ -348,7 +259,7 @@ static enum jsfs_status rename_locked(struct scratch_file *file,
     *old = there;
     lose_name_locked(table, file);
     set_name_locked(file, directory, name, in_tree);
-    file->attr.st_ctim = now();
+    scratch_file_touch_locked(file);
     link_locked(table, file);
     return JSFS_OK;
 }
@@ -458,110 +369,4 @@ void scratch_table_list(struct scratch_table *table, struct bucket *bucket,
                   file->cookie))
             return;
     }
-}
-
-/* Bytes and attributes ----------------------------------------------------------------------- */
-
-size_t scratch_file_read(struct scratch_file *file, uint64_t offset, size_t size, char *out)
-{
-    SCOPED_LOCK(&file->table->lock);
-
-    if (offset >= file->data.size)
-        return 0;
-    size_t left = file->data.size - (size_t)offset;
-    if (left < size)
-        size = left;
-    memcpy(out, file->data.data + offset, size);
-    return size;
-}
-
-static void changed_locked(struct scratch_file *file, size_t size_before)
-{
-    file->table->bytes += file->data.size - size_before;
-    file->revision = 0;
-    file->attr.st_mtim = now();
-    file->attr.st_ctim = file->attr.st_mtim;
-}
-
-enum jsfs_status scratch_file_write(struct scratch_file *file, uint64_t offset,
-                                    const void *data, size_t size, bool append)
-{
-    SCOPED_LOCK(&file->table->lock);
-    size_t before = file->data.size;
-    uint64_t end;
-
-    if (append)
-        offset = before;
-    if (__builtin_add_overflow(offset, size, &end) ||
-        !fits_locked(file, end > before ? end : before))
-        return JSFS_NO_SPACE;
-    enum jsfs_status status = buffer_write(&file->data, (size_t)offset, data, size);
-    if (status == JSFS_OK)
-        changed_locked(file, before);
-    return status;
-}
-
-enum jsfs_status scratch_file_resize(struct scratch_file *file, uint64_t size)
-{
-    SCOPED_LOCK(&file->table->lock);
-    size_t before = file->data.size;
-
-    if (!fits_locked(file, size))
-        return JSFS_NO_SPACE;
-    enum jsfs_status status = buffer_resize(&file->data, (size_t)size);
-    if (status == JSFS_OK)
-        changed_locked(file, before);
-    return status;
-}
-
-void scratch_file_set(struct scratch_file *file, const struct stat *attr, int to_set)
-{
-    SCOPED_LOCK(&file->table->lock);
-    struct stat *own = &file->attr;
-
-    own->st_ctim = now();
-    if ((to_set & FUSE_SET_ATTR_MODE) != 0)
-        own->st_mode = (own->st_mode & S_IFMT) | (attr->st_mode & 07777);
-    if ((to_set & FUSE_SET_ATTR_UID) != 0)
-        own->st_uid = attr->st_uid;
-    if ((to_set & FUSE_SET_ATTR_GID) != 0)
-        own->st_gid = attr->st_gid;
-    if ((to_set & FUSE_SET_ATTR_ATIME_NOW) != 0)
-        own->st_atim = own->st_ctim;
-    else if ((to_set & FUSE_SET_ATTR_ATIME) != 0)
-        own->st_atim = attr->st_atim;
-    if ((to_set & FUSE_SET_ATTR_MTIME_NOW) != 0)
-        own->st_mtim = own->st_ctim;
-    else if ((to_set & FUSE_SET_ATTR_MTIME) != 0)
-        own->st_mtim = attr->st_mtim;
-}
-
-void scratch_file_stat(struct scratch_file *file, struct stat *out)
-{
-    SCOPED_LOCK(&file->table->lock);
-
-    out->st_mode = file->attr.st_mode;
-    out->st_uid = file->attr.st_uid;
-    out->st_gid = file->attr.st_gid;
-    out->st_atim = file->attr.st_atim;
-    out->st_mtim = file->attr.st_mtim;
-    out->st_ctim = file->attr.st_ctim;
-    out->st_nlink = file->linked;
-    out->st_size = (off_t)(file->target != NULL ? strlen(file->target) : file->data.size);
-    out->st_blocks = (blkcnt_t)((file->data.size + 511) / 512);
-}
-
-struct bytes *scratch_file_bytes(struct scratch_file *file, uint64_t *revision)
-{
-    SCOPED_LOCK(&file->table->lock);
-
-    *revision = file->revision;
-    return bytes_copy(file->data.data, file->data.size);
-}
-
-bool scratch_file_is_written_probe(struct scratch_file *file)
-{
-    SCOPED_LOCK(&file->table->lock);
-
-    return file->probe && file->linked && file->data.size > 0;
 }

@@ -26,7 +26,7 @@ struct scratch_place {
 
 struct scratch_file {
     struct special special; /* first; its references are the file's */
-    /* private to scratch_table.c, under the table's lock */
+    /* private to scratch_table.c and scratch_file.c, under the table's lock */
     struct scratch_table *table;
     struct bucket *bucket; /* counted */
     char *directory, *name;

@@ -92,4 +92,6 @@ jsfs_unit_tests(jsfs_fs
     errno_map
     handle
     inode
-    options)
+    options
+    scratch_pattern
+    scratch_table)

@@ -133,6 +133,32 @@ static void a_removed_names_directories_stay_when_the_echo_is_late_or_lost(void 
     assert_int_equal(look_up(f, "z")->attr.type, TREE_DIRECTORY);
 }
 
+static enum jsfs_status remove_at(struct fixture *f, const char *path, uint64_t sequence)
+{
+    struct answer answer;
+
+    answer_init(&answer);
+    bucket_remove_at(f->bucket, path, sequence, take_status, &answer);
+    answer_wait(&answer);
+    return answer.status;
+}
+
+static void a_hidden_name_is_removed_only_at_its_revision(void **state)
+{
+    struct fixture *f = *state;
+
+    fake_store_put(f->fake, "x/key", "one");
+    fixture_go_live(f);
+    assert_true(tree_hide(bucket_tree(f->bucket), "x/key", 1));
+    assert_int_equal(remove_at(f, "x/key", 7), JSFS_CONFLICT);
+    assert_int_equal(fake_store_newest(f->fake, "x/key")->state, STORE_LIVE);
+    assert_int_equal(remove_at(f, "x/key", 1), JSFS_OK);
+    assert_int_equal(fake_store_newest(f->fake, "x/key")->state, STORE_DELETED);
+    assert_int_equal(look_up(f, "x/key")->status, JSFS_NOT_FOUND);
+    assert_int_equal(look_up(f, "x")->attr.type, TREE_DIRECTORY);
+    assert_int_equal(remove_at(f, "%zz", 1), JSFS_BAD_NAME);
+}
+
 static void what_another_client_removes_takes_its_directories_along(void **state)
 {
     struct fixture *f = *state;
@@ -315,6 +341,7 @@ int main(void)
         KV(a_write_that_cannot_be_seen_times_out),
         KV(a_removed_name_vanishes_and_its_directories_stay),
         KV(a_removed_names_directories_stay_when_the_echo_is_late_or_lost),
+        KV(a_hidden_name_is_removed_only_at_its_revision),
         KV(what_another_client_removes_takes_its_directories_along),
         KV(only_files_can_be_removed),
         KV(removing_from_a_full_store_purges_the_name),

@@ -29,7 +29,7 @@ static void assert_same_bucket(const struct config_bucket *a,
     assert_int_equal(a->compression, b->compression);
 }
 
-/* All but url and state_dir. */
+/* All but url, state_dir and patterns. */
 static void assert_same(const struct config *a, const struct config *b)
 {
     assert_int_equal(a->timeout_ms, b->timeout_ms);
@@ -38,6 +38,8 @@ static void assert_same(const struct config *a, const struct config *b)
     assert_int_equal(a->attr_timeout_s, b->attr_timeout_s);
     assert_int_equal(a->max_threads, b->max_threads);
     assert_int_equal(a->log_level, b->log_level);
+    assert_int_equal(a->scratch_bytes, b->scratch_bytes);
+    assert_int_equal(a->scratch_hold_ms, b->scratch_hold_ms);
     assert_int_equal(a->cache_bytes, b->cache_bytes);
     assert_int_equal(a->prefetch_chunks, b->prefetch_chunks);
     assert_int_equal(a->read_ahead_kb, b->read_ahead_kb);
@@ -156,6 +158,9 @@ static void the_example_has_every_key_in_order_with_its_default(void **state)
     config_init(&defaults);
     assert_same(&example.config, &defaults);
     assert_string_equal(example.config.url, "nats://127.0.0.1:4222");
+    assert_string_equal(example.config.scratch_patterns, CONFIG_SCRATCH_PATTERNS);
+    assert_string_equal(example.config.scratch_private, CONFIG_SCRATCH_PRIVATE);
+    assert_string_equal(example.config.scratch_probes, CONFIG_SCRATCH_PROBES);
     config_clear(&example.config);
 }
 

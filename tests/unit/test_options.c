@@ -334,6 +334,24 @@ static void debugging_stays_in_the_foreground(void **state)
     options_clear(&options);
 }
 
+static void scratch_patterns_are_given_in_three_ways(void **state)
+{
+    struct options options;
+    (void)state;
+
+    PARSE(&nothing, &options, "--scratch=*.a *.b", "mnt");
+    assert_string_equal(options.config.scratch_patterns, "*.a *.b");
+    options_clear(&options);
+    PARSE(&nothing, &options, "-oscratch=*.c,hold=3s", "mnt");
+    assert_string_equal(options.config.scratch_patterns, "*.c");
+    assert_int_equal(options.config.scratch_hold_ms, 3000);
+    options_clear(&options);
+    PARSE(&nothing, &options, "-opatterns=none,private_patterns=x", "mnt");
+    assert_string_equal(options.config.scratch_patterns, "none");
+    assert_string_equal(options.config.scratch_private, "x");
+    options_clear(&options);
+}
+
 static void help_and_version_need_no_mount_point(void **state)
 {
     static const struct {
@@ -424,6 +442,7 @@ int main(void)
         cmocka_unit_test(the_configuration_and_the_mount_options_have_the_same_keys),
         cmocka_unit_test(options_for_mount_and_fstab_are_ignored),
         cmocka_unit_test(debugging_stays_in_the_foreground),
+        cmocka_unit_test(scratch_patterns_are_given_in_three_ways),
         cmocka_unit_test(help_and_version_need_no_mount_point),
         cmocka_unit_test(a_wrong_command_line_is_told_in_one_line),
         cmocka_unit_test(others_do_not_see_credentials),

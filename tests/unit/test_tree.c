@@ -394,6 +394,27 @@ static void a_local_directory_survives_names_that_come_and_go(void **state)
     assert_int_equal(tree_remove_directory(*state, "d"), JSFS_OK);
 }
 
+static void a_pinned_directory_stays_and_is_local_afterwards(void **state)
+{
+    put(*state, "d/e/a", 1);
+    assert_int_equal(tree_pin(*state, ""), JSFS_OK);
+    assert_int_equal(tree_pin(*state, "q"), JSFS_NOT_FOUND);
+    assert_int_equal(tree_pin(*state, "d/e/a"), JSFS_NOT_DIRECTORY);
+    assert_int_equal(tree_pin(*state, "d/e"), JSFS_OK);
+    assert_int_equal(tree_pin(*state, "d/e"), JSFS_OK);
+    apply(*state, "d/e/a", STORE_DELETED, 2);
+    tree_unpin(*state, "d/e");
+    assert_int_equal(type_of(*state, "d/e"), TREE_DIRECTORY);
+    assert_int_equal(tree_remove_directory(*state, "d/e"), JSFS_NOT_EMPTY);
+    tree_unpin(*state, "d/e");
+    tree_unpin(*state, "d/e");
+    tree_unpin(*state, "");
+    assert_int_equal(type_of(*state, "d/e"), TREE_DIRECTORY);
+    assert_int_equal(tree_remove_directory(*state, "d/e"), JSFS_OK);
+    assert_int_equal(tree_remove_directory(*state, "d"), JSFS_OK);
+    assert_string_equal(names_of(*state, ""), "");
+}
+
 static void a_local_file_shows_until_it_is_dropped_or_committed(void **state)
 {
     struct tree_attr attr;
@@ -452,6 +473,7 @@ int main(void)
         TEST(old_names_do_not_show_and_expire),
         TEST(local_directories_are_made_and_removed_one_by_one),
         TEST(a_local_directory_survives_names_that_come_and_go),
+        TEST(a_pinned_directory_stays_and_is_local_afterwards),
         TEST(a_local_file_shows_until_it_is_dropped_or_committed),
         TEST(the_value_of_a_directory_can_be_local),
     };
