@@ -197,6 +197,10 @@ static void read_stream_config(const json_t *config, struct js_stream_info *out)
 {
     const char *storage = json_string_value(json_object_get(config, "storage"));
 
+    const char *description = json_string_value(json_object_get(config, "description"));
+
+    if (description != NULL)
+        copy_cut(description, out->description, sizeof(out->description));
     out->max_bytes = get_signed(config, "max_bytes", -1);
     out->max_message_bytes = get_signed(config, "max_msg_size", -1);
     out->max_messages_per_subject = get_signed(config, "max_msgs_per_subject", -1);

@@ -38,6 +38,7 @@ enum jsfs_status js_reply_pub_ack(const char *json, size_t size, struct js_pub_a
 enum jsfs_status js_reply_error(const char *json, size_t size, struct js_error *out);
 
 #define JS_SOURCES_SIZE 512 /* [bytes] */
+#define JS_DESCRIPTION_SIZE 1024 /* [bytes] */
 
 struct js_stream_info {
     uint64_t messages, bytes, first_sequence, last_sequence;
@@ -59,6 +60,7 @@ struct js_stream_info {
      * keep their subjects. NUL behind each, an empty name ends them; those that do not fit are
      * left out. */
     char sources[JS_SOURCES_SIZE];
+    char description[JS_DESCRIPTION_SIZE]; /* cut between two characters; "" when there is none */
     int64_t created_ns;            /* [ns since 1970]; 0 when it cannot be read */
     int64_t told_ns;               /* the server's time of this answer; 0: it did not say (2.9) */
     int64_t clock_ahead_ns;        /* of the server's clock, to ours, when it was received; less

@@ -102,6 +102,7 @@ static void landed_unlock(struct value_file *file, uint64_t sequence)
     uint64_t token = file->token;
 
     file->flight = nothing;
+    file->fresh = file->fresh && file->exclusive;
     file->revision = sequence;
     file->base_modified_ns = clock_realtime_ns();
     pthread_mutex_unlock(&file->lock);

@@ -44,6 +44,7 @@ struct value_file *value_file_new(struct bucket *bucket, const char *path,
     file->base_size = revision != 0 ? size_bytes : 0;
     file->base_modified_ns = modified_ns;
     if (revision == 0) {
+        file->fresh = true;
         file->loaded = true;
         file->change.intent = VALUE_REPLACE;
         file->changed_ns = clock_realtime_ns();
@@ -275,6 +276,16 @@ enum jsfs_status value_file_truncate(struct value_file *file, uint64_t size, boo
     return status;
 }
 
+enum jsfs_status value_file_set_ttl(struct value_file *file, int64_t ttl_ns)
+{
+    SCOPED_LOCK(&file->lock);
+
+    if (!file->fresh || (file->committing && !file->exclusive))
+        return JSFS_UNSUPPORTED;
+    file->ttl_ns = ttl_ns;
+    return JSFS_OK;
+}
+
 void value_file_forget(struct value_file *file)
 {
     SCOPED_LOCK(&file->lock);
@@ -312,7 +323,8 @@ void value_file_get(struct value_file *file, struct value_file_stat *out)
         .modified_ns = dirty ? file->changed_ns : file->base_modified_ns,
         .sequence = file->revision,
         .token = file->committing || file->unsure_value != NULL ? file->token : 0,
-        .dirty = dirty};
+        .dirty = dirty,
+        .ttl_ns = file->ttl_ns};
 }
 
 /* Committing ------------------------------------------------------------------------------- */

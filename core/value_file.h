@@ -24,6 +24,7 @@ struct value_file_stat {
     uint64_t sequence;   /* the revision it is based on; 0: none yet */
     uint64_t token;      /* of the commit in flight, or that may yet have landed; 0: none */
     bool dirty;          /* bytes or a truncation wait for a commit */
+    int64_t ttl_ns;      /* value_file_set_ttl(); 0: none */
 };
 
 /* A file for a name.
@@ -70,6 +71,14 @@ enum jsfs_status value_file_truncate(struct value_file *file, uint64_t size, boo
  *   JSFS_CONFLICT   the name has another revision: see above;  others as store.h's value_put
  */
 void value_file_commit(struct value_file *file, bool release, store_done *done, void *arg);
+
+/* What is committed from now on lives only so long, counted anew by each commit. For a new name,
+ * until its first commit; what an exclusive creation left does not count.
+ *   ttl_ns   at least a second; 0: for ever again. Whether the bucket allows it is the caller's to
+ *            know
+ *   JSFS_UNSUPPORTED   it is no new name, or was committed already
+ */
+enum jsfs_status value_file_set_ttl(struct value_file *file, int64_t ttl_ns);
 
 /* The name was removed by this mount: nothing is committed any more. */
 void value_file_forget(struct value_file *file);

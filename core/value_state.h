@@ -48,6 +48,8 @@ struct value_file {
     uint64_t changes;           /* how many were made */
     uint64_t taken;             /* as many had been made when they were taken unsaved */
     struct value_waiter *loaders;
+    bool fresh;     /* a new name, of which the server has no more than its exclusive creation */
+    int64_t ttl_ns; /* of what is published; 0: none */
 
     bool committing;            /* from the snapshot until this mount shows it */
     struct value_change flight; /* in the commit; VALUE_KEPT once the server has it */

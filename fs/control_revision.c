@@ -9,6 +9,7 @@
 #include "core/cleanup.h"
 #include "fs/attr.h"
 #include "fs/ops.h"
+#include "fs/ops_xattr.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -111,6 +112,25 @@ static void revision_release(struct op *op)
     op_reply_errno(op, 0);
 }
 
+static void revision_xattr(struct op *op)
+{
+    const struct revision *revision = revision_of(op->inode);
+    struct bucket *bucket = op->inode->bucket;
+    CLEANUP(xattr_clear) struct xattr_set set = XATTR_SET_INIT;
+    CLEANUP(cleanup_free) char *raw = NULL;
+    enum jsfs_status status = bucket_raw_name(bucket, revision->path, false, &raw);
+
+    if (status != JSFS_OK) {
+        op_reply_status(op, status);
+        return;
+    }
+    xattr_of_revision(&set, bucket_name(bucket), raw, &revision->entry);
+    if (revision->entry.sequence != 0)
+        xattr_reply_revision(op, &set, revision->path, revision->entry.sequence);
+    else
+        xattr_reply(op, &set);
+}
+
 static void revision_setattr(struct op *op, const struct stat *attr, int to_set)
 {
     (void)attr;
@@ -147,6 +167,7 @@ static const struct special_ops revision_ops = {
     .read = revision_read,
     .release = revision_release,
     .setattr = revision_setattr,
+    .xattr = revision_xattr,
     .attr = revision_attr,
     .same = revision_same,
     .free = revision_free,

@@ -54,6 +54,10 @@ const struct fuse_lowlevel_ops fs_operations = {
     .readdirplus = op_readdirplus,
     .releasedir = op_releasedir,
     .statfs = op_statfs,
+    .getxattr = op_getxattr,
+    .listxattr = op_listxattr,
+    .setxattr = op_setxattr,
+    .removexattr = op_removexattr,
     .poll = op_poll,
 };
 

@@ -65,6 +65,13 @@ void op_flush(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info
 void op_fsync(fuse_req_t request, fuse_ino_t number, int data_only,
               struct fuse_file_info *info);
 
+/* ops_xattr.c: extended attributes */
+void op_getxattr(fuse_req_t request, fuse_ino_t number, const char *name, size_t size);
+void op_listxattr(fuse_req_t request, fuse_ino_t number, size_t size);
+void op_setxattr(fuse_req_t request, fuse_ino_t number, const char *name, const char *value,
+                 size_t size, int flags);
+void op_removexattr(fuse_req_t request, fuse_ino_t number, const char *name);
+
 /* ops_setattr.c: sizes, and what is accepted without effect */
 void op_setattr(fuse_req_t request, fuse_ino_t number, struct stat *attr, int to_set,
                 struct fuse_file_info *info);

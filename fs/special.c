@@ -55,6 +55,7 @@ static const struct special_ops gone_ops = {
     .opendir = reply_stale,
     .readlink = reply_stale,
     .open = reply_stale,
+    .xattr = reply_stale,
 };
 
 static const struct special_ops *find_ops(struct op *op, enum special_use use)

@@ -51,6 +51,7 @@ struct special_ops {
     void (*setattr)(struct op *op, const struct stat *attr, int to_set); /* NULL: nothing changes */
     void (*poll)(struct op *op, struct fuse_pollhandle *handle); /* NULL: always ready */
 
+    void (*xattr)(struct op *op);   /* ends in xattr_reply() of ops_xattr.h; NULL: it has none */
     void (*getattr)(struct op *op); /* where attr must be asked for; ends in op_reply_attr() of
                                        attr_of(); NULL: attr_of() at once. op->info is set when
                                        it is asked through an open file, as lseek(2) to its end

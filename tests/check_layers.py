@@ -23,7 +23,7 @@ LAYERS = {
     5: "fs/: attr changes content control control_* daemon drain errno_map failure fs fs_state"
        " handle inode inode_* loss main mount mountpoint notifier op ops ops_* options pending"
        " poke poke_*"
-       " scratch scratch_* session_hook signals special",
+       " scratch scratch_* session_hook signals special xattr",
 }
 LISTS = {"core/*.c": "core/CMakeLists.txt", "fs/*.c": "fs/CMakeLists.txt",
          "tests/support/*.c": "tests/unit.cmake", "tests/unit/test_*.c": "tests/unit.cmake",

@@ -94,4 +94,5 @@ jsfs_unit_tests(jsfs_fs
     inode
     options
     scratch_pattern
-    scratch_table)
+    scratch_table
+    xattr)
