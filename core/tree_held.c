@@ -4,22 +4,16 @@
  */
 #include "core/tree_held.h"
 #include "core/cleanup.h"
-#include "core/clock.h"
 #include "core/name_codec.h"
 #include "core/tree_node.h"
 #include <string.h>
 
 #define SCAN_MOST 8192 /* children that one page looks at, under the tree's lock */
 
-/* The moment before which entries have expired; INT64_MIN: none does. */
-static int64_t age_limit(const struct tree *tree)
-{
-    return tree->max_age_ns > 0 ? clock_realtime_ns() - tree->max_age_ns : INT64_MIN;
-}
-
 static bool is_name(const struct node *node, enum tree_scope scope, int64_t limit_ns)
 {
-    if (node->state == NODE_BARE || node->modified_ns <= limit_ns)
+    if (node->state == NODE_BARE ||
+        (node->modified_ns <= limit_ns && node_expires_ns(node) != INT64_MAX))
         return false;
     return scope == TREE_HELD || node->state == NODE_TOMBSTONE;
 }
@@ -42,7 +36,7 @@ enum jsfs_status tree_held_lookup(struct tree *tree, const char *path,
 
     if (node == NULL)
         return JSFS_NOT_FOUND;
-    held.name = is_name(node, scope, age_limit(tree));
+    held.name = is_name(node, scope, node_age_limit(tree));
     held.directory = is_directory(node, scope);
     if (!held.name && !held.directory)
         return JSFS_NOT_FOUND;
@@ -135,7 +129,7 @@ enum jsfs_status tree_held_list(struct tree *tree, const char *path,
     SCOPED_LOCK(&tree->lock);
     CLEANUP(cleanup_free) struct tree_item *items = calloc(most + 1, sizeof(*items));
     struct filling filling = {
-        .scope = scope, .limit_ns = age_limit(tree), .items = items, .most = most};
+        .scope = scope, .limit_ns = node_age_limit(tree), .items = items, .most = most};
     const struct node *node = node_find_path(tree, path);
 
     if (items == NULL)

@@ -3,6 +3,7 @@
  * Layer 4, private to tree*.c.
  */
 #include "core/tree_node.h"
+#include "core/clock.h"
 #include "core/name_codec.h"
 #include <malloc.h>
 #include <stddef.h>
@@ -362,7 +363,23 @@ void node_clear_entry(struct tree *tree, struct node *node)
     node->state = NODE_BARE;
 }
 
+void node_bury(struct node *node)
+{
+    count_entry(node, -1);
+    node->state = NODE_TOMBSTONE;
+    count_entry(node, 1);
+}
+
 /* What shows -------------------------------------------------------------------------------- */
+
+int64_t node_age_limit(const struct tree *tree)
+{
+    int64_t max_age_ns = atomic_load(&tree->max_age_ns);
+
+    return max_age_ns > 0
+               ? clock_realtime_ns() + atomic_load(&tree->clock_ahead_ns) - max_age_ns
+               : INT64_MIN;
+}
 
 void node_changed(struct node *node, bool before)
 {

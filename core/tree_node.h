@@ -85,6 +85,7 @@ struct tree {
     uint64_t known, shown; /* names: entries; those that show as files */
     struct timer **timers; /* a heap: the first one expires first */
     uint32_t timer_count, timer_capacity;
+    bool timer_made; /* by timer_new() and not started yet: its room stays */
     atomic_int_fast64_t clock_ahead_ns; /* of the server, to ours */
     size_t memory;                      /* [bytes] */
 };
@@ -133,6 +134,12 @@ void node_link_entry(struct tree *tree, struct node *node);
 
 /* Take the entry of a node out of every count; the node stays, bare. */
 void node_clear_entry(struct tree *tree, struct node *node);
+
+/* Make a live entry a tombstone, with its sequence. */
+void node_bury(struct node *node);
+
+/* The moment before which entries are too old to show; INT64_MIN: none is. */
+int64_t node_age_limit(const struct tree *tree);
 
 /* Index of the first child whose cookie is above `cookie`. */
 uint32_t node_first_above(const struct directory *directory, uint64_t cookie);

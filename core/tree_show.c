@@ -3,20 +3,9 @@
  * Layer 4, a part of tree.h.
  */
 #include "core/cleanup.h"
-#include "core/clock.h"
 #include "core/name_codec.h"
 #include "core/tree_node.h"
 #include <string.h>
-
-/* The moment before which entries are too old to show; INT64_MIN: none is. */
-static int64_t age_limit(const struct tree *tree)
-{
-    int64_t max_age_ns = atomic_load(&tree->max_age_ns);
-
-    return max_age_ns > 0
-               ? clock_realtime_ns() + atomic_load(&tree->clock_ahead_ns) - max_age_ns
-               : INT64_MIN;
-}
 
 static bool is_fresh_file(const struct node *node, int64_t limit_ns)
 {
@@ -85,7 +74,7 @@ enum jsfs_status tree_lookup(struct tree *tree, const char *path, struct tree_at
         return status;
     if (node_is_directory(node) && !value) {
         describe_directory(node, &attr);
-    } else if (is_fresh_file(node, age_limit(tree))) {
+    } else if (is_fresh_file(node, node_age_limit(tree))) {
         describe_file(node, &attr);
         if (node->has_meta && node_shows_entry(node))
             status = meta_unpack(node->meta, path, &attr.meta);
@@ -188,12 +177,12 @@ enum jsfs_status tree_list(struct tree *tree, const char *path, uint64_t cookie,
     if (status != JSFS_OK)
         return status;
     if (value || !node_is_directory(node))
-        return is_fresh_file(node, age_limit(tree)) ? JSFS_NOT_DIRECTORY : JSFS_NOT_FOUND;
+        return is_fresh_file(node, node_age_limit(tree)) ? JSFS_NOT_DIRECTORY : JSFS_NOT_FOUND;
     items = calloc(most + 1, sizeof(*items));
     if (items == NULL)
         return JSFS_NO_MEMORY;
     gathering.items = items;
-    gathering.end = gather_children(&gathering, node, cookie, age_limit(tree));
+    gathering.end = gather_children(&gathering, node, cookie, node_age_limit(tree));
     return make_page(&gathering, page);
 }
 

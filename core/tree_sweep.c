@@ -175,7 +175,7 @@ static bool end_entry(struct tree *tree, struct node *node, bool forget,
     } else {
         tree->shown -= shown;
         timer_stop(tree, node);
-        node->state = NODE_TOMBSTONE;
+        node_bury(node);
         node->hidden = false;
     }
     node_changed(node, before);

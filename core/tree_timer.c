@@ -29,6 +29,7 @@ struct timer *timer_new(struct tree *tree, const struct store_entry *entry)
 {
     struct timer *timer = make_room(tree) ? node_allocate(tree, sizeof(*timer)) : NULL;
 
+    tree->timer_made = timer != NULL;
     if (timer != NULL)
         *timer = (struct timer){entry->size_bytes, entry->expires_ns, NULL, 0};
     return timer;
@@ -76,6 +77,7 @@ void timer_start(struct tree *tree, struct node *node, struct timer *timer)
     timer->node = node;
     node->timer = timer;
     node->has_timer = true;
+    tree->timer_made = false;
     rise(tree, tree->timer_count++, timer);
 }
 
@@ -90,7 +92,7 @@ void timer_stop(struct tree *tree, struct node *node)
     node->has_timer = false;
     node->size_bytes = 0;
     node_release(tree, timer);
-    if (tree->timer_count > 0)
+    if (tree->timer_count > 0 || tree->timer_made)
         return;
     node_release(tree, tree->timers);
     tree->timers = NULL;

@@ -178,6 +178,35 @@ static void expired_names_are_not_held(void **state)
     tree_free(tree);
 }
 
+/* Its older revisions may be kept, so it is deleted, not unknown. */
+static void a_name_whose_own_time_has_come_is_deleted(void **state)
+{
+    struct store_entry entry = {
+        .state = STORE_LIVE, .sequence = 1, .modified_ns = 1, .expires_ns = 1000};
+    struct tree_change change;
+
+    assert_int_equal(tree_apply(*state, "d/k", &entry, false, &change), JSFS_OK);
+    assert_int_equal(look(*state, "d", TREE_DELETED), JSFS_NOT_FOUND);
+    tree_take_due(*state, 2000, false, nothing, NULL);
+    assert_string_equal(names_of(*state, "d", TREE_DELETED, 10), "k");
+    put(*state, "d/k", 2);
+    assert_int_equal(look(*state, "d", TREE_DELETED), JSFS_NOT_FOUND);
+    assert_string_equal(names_of(*state, "d", TREE_HELD, 10), "k/");
+}
+
+static void the_only_name_with_its_own_time_can_get_another(void **state)
+{
+    struct store_entry entry = {
+        .state = STORE_LIVE, .sequence = 1, .modified_ns = 1, .expires_ns = 1000};
+    struct tree_change change;
+
+    assert_int_equal(tree_apply(*state, "k", &entry, false, &change), JSFS_OK);
+    entry.sequence = 2;
+    entry.expires_ns = 3000;
+    assert_int_equal(tree_apply(*state, "k", &entry, false, &change), JSFS_OK);
+    assert_int_equal(tree_take_due(*state, 2000, false, nothing, NULL), 3000);
+}
+
 /* A page looks at a bounded number of names, so it may be empty on the way to one. */
 static void a_few_deleted_names_among_many_are_all_listed(void **state)
 {
@@ -223,6 +252,10 @@ int main(void)
                                         make_tree, drop_tree),
         cmocka_unit_test_setup_teardown(what_only_this_mount_has_is_not_held, make_tree,
                                         drop_tree),
+        cmocka_unit_test_setup_teardown(a_name_whose_own_time_has_come_is_deleted,
+                                        make_tree, drop_tree),
+        cmocka_unit_test_setup_teardown(the_only_name_with_its_own_time_can_get_another,
+                                        make_tree, drop_tree),
         cmocka_unit_test(expired_names_are_not_held),
         cmocka_unit_test_setup_teardown(a_few_deleted_names_among_many_are_all_listed,
                                         make_tree, drop_tree),
