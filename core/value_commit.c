@@ -49,7 +49,10 @@ static void restore_locked(struct value_file *file)
 
 static struct store_write condition_locked(const struct value_file *file)
 {
-    struct store_write write = {.expect = STORE_EXPECT_AT, .sequence = file->revision, .token = file->token};
+    struct store_write write = {.expect = STORE_EXPECT_AT,
+                                .sequence = file->revision,
+                                .token = file->token,
+                                .ttl_ns = file->ttl_ns};
 
     if (file->exclusive)
         write.expect = STORE_EXPECT_ABSENT;

@@ -201,7 +201,7 @@ static void serve(struct op *op)
 {
     const struct special_ops *special = special_of(op, SPECIAL_INODE);
     struct inode *inode = op->inode;
-    bool file = inode->kind == INODE_FILE || inode->kind == INODE_LINK;
+    bool file = inode->kind == INODE_FILE; /* the kernel allows a link none of user.* */
 
     if (special != NULL && special->xattr != NULL)
         special->xattr(op);
