@@ -6,6 +6,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "fs/loss.h"
+#include "fs/handle_private.h"
 #include "fs/notifier.h"
 #include "fs/pending.h"
 
@@ -13,14 +14,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-
-struct handle_list {
-    pthread_mutex_t lock;
-    pthread_cond_t committed;
-    struct handle *first; /* lock */
-    unsigned waiting;     /* lock: commits of handle_list_commit that have not ended */
-    unsigned failed;      /* lock */
-};
 
 struct handle_list *handle_list_new(void)
 {
@@ -402,66 +395,4 @@ void handle_commit(struct handle *handle, bool release, handle_done *done, void 
         .expect = handle->exclusive ? STORE_EXPECT_ABSENT : STORE_EXPECT_ANY,
     };
     upload_commit(commit->upload, &write, object_committed, commit);
-}
-
-static void one_committed(void *arg, enum jsfs_status status)
-{
-    struct handle *handle = arg;
-    struct handle_list *list = handle->fs->handles;
-
-    if (status != JSFS_OK)
-        jsfs_log(JSFS_LOG_ERROR, "op=unmount bucket=%s path=%s error=\"not committed: %s\"",
-                 bucket_name(handle->inode->bucket), handle->inode->path,
-                 jsfs_status_text(status));
-    handle_unref(handle);
-    SCOPED_LOCK(&list->lock);
-    list->waiting--;
-    if (status != JSFS_OK)
-        list->failed++;
-    pthread_cond_signal(&list->committed);
-}
-
-/* A reference, unless the last one has just gone and the handle is about to leave the list. */
-static bool try_ref(struct handle *handle)
-{
-    unsigned references = atomic_load(&handle->references);
-
-    while (references > 0)
-        if (atomic_compare_exchange_weak(&handle->references, &references, references + 1))
-            return true;
-    return false;
-}
-
-/* The handles that may have work, counted: a RELEASE of one of them may run meanwhile. */
-static struct handle **writable_handles(struct handle_list *list, unsigned *count)
-{
-    SCOPED_LOCK(&list->lock);
-    size_t all = 0;
-
-    for (struct handle *handle = list->first; handle != NULL; handle = handle->after)
-        all++;
-    struct handle **out = calloc(all + 1, sizeof(struct handle *));
-    *count = 0;
-    for (struct handle *handle = list->first; out != NULL && handle != NULL;
-         handle = handle->after)
-        if (handle->writable && try_ref(handle))
-            out[(*count)++] = handle;
-    list->waiting += *count;
-    list->failed = 0;
-    return out;
-}
-
-unsigned handle_list_commit(struct handle_list *list, int timeout_ms)
-{
-    struct timespec deadline = clock_deadline(timeout_ms);
-    unsigned count;
-    CLEANUP(cleanup_free) struct handle **handles = writable_handles(list, &count);
-
-    for (unsigned i = 0; i < count; i++)
-        handle_commit(handles[i], true, one_committed, handles[i]);
-    SCOPED_LOCK(&list->lock);
-    while (list->waiting > 0)
-        if (pthread_cond_timedwait(&list->committed, &list->lock, &deadline) == ETIMEDOUT)
-            break;
-    return list->failed + list->waiting;
 }

@@ -74,6 +74,11 @@ void handle_commit(struct handle *handle, bool release, handle_done *done, void 
  */
 unsigned handle_list_commit(struct handle_list *list, int timeout_ms);
 
+/* Commit the open handles on a name of a bucket and below it, before it gets another name; done
+ * gets the first failure. Does not block. */
+void handle_list_commit_below(struct handle_list *list, const struct bucket *bucket,
+                              const char *path, handle_done *done, void *arg);
+
 /* The thread group of a thread id, as the kernel gives them in requests; 0 when it has ended. */
 pid_t handle_process_of(pid_t thread);
 

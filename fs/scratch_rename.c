@@ -282,34 +282,6 @@ static void value_came(void *arg, enum jsfs_status status, struct bytes *bytes,
     reply_renamed(renaming, JSFS_OK);
 }
 
-static void handles_committed(void *arg, enum jsfs_status status)
-{
-    struct renaming *renaming = arg;
-
-    if (status != JSFS_OK)
-        reply_renamed(renaming, status);
-    else
-        look_again(renaming);
-}
-
-static bool is_dirty(struct op *op)
-{
-    struct inode *inode = inode_bound(op->fs->inodes, op->inode, op->name);
-    struct value_file_stat state = {.dirty = false};
-
-    if (inode != NULL) {
-        pthread_mutex_lock(&inode->lock);
-        if (inode->value != NULL) {
-            value_file_get(inode->value, &state);
-            if (state.dirty && op->value == NULL)
-                op->value = value_file_ref(inode->value);
-        }
-        pthread_mutex_unlock(&inode->lock);
-    }
-    inode_put(op->fs->inodes, inode);
-    return state.dirty && op->value != NULL;
-}
-
 static void key_found(void *arg, enum jsfs_status status, const struct tree_attr *attr)
 {
     struct renaming *renaming = arg;
@@ -325,10 +297,6 @@ static void key_found(void *arg, enum jsfs_status status, const struct tree_attr
         reply_renamed(renaming, status);
         return;
     }
-    if (is_dirty(op)) {
-        value_file_commit(op->value, true, handles_committed, renaming);
-        return;
-    }
     renaming->sequence = attr->sequence;
     renaming->modified_ns = attr->modified_ns;
     store->ops->value_get(store, raw, attr->sequence, value_came, renaming);
@@ -341,6 +309,16 @@ static void look(struct renaming *renaming)
     bucket_lookup(op->inode->bucket, op->path, key_found, renaming);
 }
 
+static void handles_committed(void *arg, enum jsfs_status status)
+{
+    struct renaming *renaming = arg;
+
+    if (status != JSFS_OK)
+        reply_renamed(renaming, status);
+    else
+        look(renaming);
+}
+
 static void rename_from_store(struct renaming *renaming)
 {
     struct op *op = renaming->op;
@@ -351,7 +329,8 @@ static void rename_from_store(struct renaming *renaming)
     else if ((renaming->flags & RENAME_EXCHANGE) != 0)
         reply_renamed(renaming, JSFS_INVALID);
     else
-        look(renaming);
+        handle_list_commit_below(op->fs->handles, op->inode->bucket, op->path,
+                                 handles_committed, renaming);
 }
 
 static void part_came(void *arg, enum jsfs_status status, struct bytes *bytes,

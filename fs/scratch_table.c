@@ -288,6 +288,19 @@ static const char *below(const char *directory, const char *from)
     return is ? directory + size : NULL;
 }
 
+/* The old directories, which only the pin has kept. What still is in one keeps it. */
+static void remove_directories(struct tree *tree, char *directory, size_t shortest)
+{
+    while (strlen(directory) >= shortest &&
+           tree_remove_directory(tree, directory) == JSFS_OK) {
+        char *slash = strrchr(directory, '/');
+
+        if (slash == NULL)
+            return;
+        *slash = '\0';
+    }
+}
+
 /* Without memory a file keeps its old directory, which then has it alone. */
 static void move_locked(struct scratch_file *file, const char *rest, const char *to)
 {
@@ -300,6 +313,7 @@ static void move_locked(struct scratch_file *file, const char *rest, const char 
     if (file->pins)
         tree_unpin(tree, file->directory);
     unlink_locked(file->table, file);
+    remove_directories(tree, file->directory, strlen(file->directory) - strlen(rest));
     free(file->directory);
     file->directory = directory;
     file->pins = pins;
