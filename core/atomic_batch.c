@@ -16,7 +16,7 @@
 #define API_LEVEL_ATOMIC 2      /* nats-server 2.12 */
 #define ERROR_DUPLICATE 10201   /* a message id of the batch is stored already */
 
-enum { NUMBER_SIZE = 24, HEADERS_MOST = 13 /* a name and a value each, and the NULL */ };
+enum { NUMBER_SIZE = PUBLICATION_NUMBER_SIZE, HEADERS_MOST = 15 /* a name and a value each, and the NULL */ };
 
 struct batch {
     struct store_op op;
@@ -64,7 +64,7 @@ static void finish(struct batch *batch, enum jsfs_status status, uint64_t sequen
 
 struct texts {
     char id[STORE_MESSAGE_ID_SIZE];
-    char expected[NUMBER_SIZE], position[NUMBER_SIZE];
+    char expected[NUMBER_SIZE], position[NUMBER_SIZE], ttl[NUMBER_SIZE];
 };
 
 /* Fill the headers of a message: name, value, ..., NULL. */
@@ -86,6 +86,11 @@ static void list_headers(const struct batch *batch, size_t index, struct texts *
         snprintf(texts->expected, NUMBER_SIZE, "%" PRIu64, message->expected);
         headers[count++] = "Nats-Expected-Last-Subject-Sequence";
         headers[count++] = texts->expected;
+    }
+    if (message->ttl_ns > 0) {
+        publication_ttl(message->ttl_ns, texts->ttl);
+        headers[count++] = "Nats-TTL";
+        headers[count++] = texts->ttl;
     }
     if (message->header_name != NULL) {
         headers[count++] = message->header_name;
@@ -123,23 +128,34 @@ static enum jsfs_status check_sizes(struct store_core *core, const struct batch 
     return JSFS_OK;
 }
 
+static struct requester *requester_of(struct store_core *core)
+{
+    return connection_requester(core->connection, CONNECTION_CONTROL);
+}
+
 /* A batch is never sent anew by a reconnect: half of it would be missing. */
-static void send_message(struct store_core *core, struct batch *batch, size_t index,
-                         requester_done *done, void *arg)
+static struct request request_of(const struct batch *batch, size_t index, struct texts *texts,
+                                 const char *headers[HEADERS_MOST])
 {
     const struct bytes *data = batch->messages[index].data;
-    const char *headers[HEADERS_MOST];
-    struct texts texts;
 
-    list_headers(batch, index, &texts, headers);
-    struct request request = {
+    list_headers(batch, index, texts, headers);
+    return (struct request){
         .subject = batch->messages[index].subject,
         .headers = headers,
         .data = data != NULL ? data->data : NULL,
         .size = data != NULL ? data->size : 0,
     };
-    requester_send(connection_requester(core->connection, CONNECTION_CONTROL), &request, done,
-                   arg);
+}
+
+static void send_message(struct store_core *core, struct batch *batch, size_t index,
+                         requester_done *done, void *arg)
+{
+    const char *headers[HEADERS_MOST];
+    struct texts texts;
+    struct request request = request_of(batch, index, &texts, headers);
+
+    requester_send(requester_of(core), &request, done, arg);
 }
 
 /* A message in the middle: what is wrong with it the commit will say. */
@@ -152,49 +168,66 @@ static void passed(void *arg, enum jsfs_status status, natsMsg *reply)
 
 static void got_commit(void *arg, enum jsfs_status status, natsMsg *reply);
 
-/* Megabytes may have to wait for the socket, so this is a task. */
-static void send_rest(void *arg)
+static void send_rest(struct store_core *core, struct batch *batch)
 {
-    struct batch *batch = arg;
-    struct store_core *core = store_op_enter(&batch->op);
-
-    if (core == NULL)
-        return;
     for (size_t i = 1; i + 1 < batch->count; i++)
         send_message(core, batch, i, passed, NULL);
     send_message(core, batch, batch->count - 1, got_commit, batch);
-    store_op_leave(core);
 }
 
 /* The answer to the first message must be empty: then the server has put it aside. A server that
  * knows no batches stores it, and says where. */
+static void take_first(struct store_core *core, struct batch *batch, enum jsfs_status status,
+                       natsMsg *reply)
+{
+    uint64_t sequence = 0;
+
+    if (status == JSFS_OK && natsMsg_GetDataLength(reply) == 0) {
+        natsMsg_Destroy(reply);
+        send_rest(core, batch);
+        return;
+    }
+    status = publication_acked(core, status, reply, &sequence);
+    finish(batch, status == JSFS_OK ? JSFS_UNSUPPORTED : status, sequence);
+}
+
 static void got_first(void *arg, enum jsfs_status status, natsMsg *reply)
 {
     struct batch *batch = arg;
     struct store_core *core = store_op_enter(&batch->op);
-    uint64_t sequence = 0;
 
     if (core == NULL) {
         natsMsg_Destroy(reply);
         return;
     }
-    if (status == JSFS_OK && natsMsg_GetDataLength(reply) == 0) {
-        natsMsg_Destroy(reply);
-        executor_run(connection_executor(core->connection), send_rest, batch);
-    } else {
-        status = publication_acked(core, status, reply, &sequence);
-        finish(batch, status == JSFS_OK ? JSFS_UNSUPPORTED : status, sequence);
-    }
+    take_first(core, batch, status, reply);
     store_op_leave(core);
 }
 
+/* The caller's thread waits for the first answer and then for the socket, if it must: it is a
+ * task's. */
 static void send_batch(struct store_core *core, struct batch *batch)
 {
+    const char *headers[HEADERS_MOST];
+    struct texts texts;
+    natsMsg *reply = NULL;
+
     nuid_next(batch->id);
-    if (batch->count == 1)
+    if (batch->count == 1) {
         send_message(core, batch, 0, got_commit, batch);
-    else
-        send_message(core, batch, 0, got_first, batch);
+        return;
+    }
+    struct request request = request_of(batch, 0, &texts, headers);
+    enum jsfs_status status = requester_call(requester_of(core), &request, &reply);
+    take_first(core, batch, status, reply);
+}
+
+/* The same from the thread that brought an answer, which must not wait for another. */
+static void send_again(struct store_core *core, struct batch *batch)
+{
+    batch->repeated = true;
+    nuid_next(batch->id);
+    send_message(core, batch, 0, batch->count == 1 ? got_commit : got_first, batch);
 }
 
 /* --- what became of it ------------------------------------------------------------------------ */
@@ -236,10 +269,8 @@ static void got_newest(void *arg, enum jsfs_status status,
         ask_leader(core, batch, batch->count - 1);
     else if (batch->repeated)
         finish(batch, JSFS_TIMEOUT, 0);
-    else {
-        batch->repeated = true;
-        send_batch(core, batch);
-    }
+    else
+        send_again(core, batch);
     store_op_leave(core);
 }
 

@@ -23,6 +23,7 @@ struct atomic_message {
     const char *header_value;
     bool conditional;         /* its subject's newest message must be the one at `expected` */
     uint64_t expected;
+    int64_t ttl_ns;           /* as store_write.ttl_ns */
     uint64_t token;           /* of its message id, see store.h */
 };
 
@@ -36,7 +37,9 @@ struct atomic_message {
  *                      stored the first message by itself
  *   JSFS_BUSY          too many batches are under way;   JSFS_TOO_LARGE   one message is
  *   JSFS_TIMEOUT       it could not be found out whether the batch was stored
- *   and as publication.h.   Blocks: no.   Threads: any.
+ *   and as publication.h.
+ * Blocks: for the answer to the first message, and while the socket is full; done may be called
+ * meanwhile, or later.   Threads: not a FUSE worker's, nor one that delivers messages.
  */
 void atomic_batch_start(struct store_core *core, struct atomic_message *messages, size_t count,
                         store_write_done *done, void *arg);

@@ -75,6 +75,7 @@ struct waiter {
 /* A removal in flight, so that its echo keeps the directories. */
 struct removal_token {
     uint64_t token;
+    bool rename; /* the name's value has another name by then */
     struct removal_token *next;
 };
 
@@ -230,6 +231,9 @@ void bucket_tell_went_back_locked(struct bucket *bucket, uint64_t last);
 void bucket_give_event(struct bucket *bucket, struct notice *notice);
 void bucket_give_end(struct bucket *bucket);
 
+/* bucket_wait.c: the path of the name itself, without a last component "@value"; for free(). */
+char *bucket_name_path(const char *path);
+
 /* bucket_wait.c --------------------------------------------------------------------------- */
 
 /* A waiter for a path ("" for WAIT_LIST), not linked; NULL without memory. */
@@ -260,6 +264,13 @@ void bucket_answer_from_tree(struct bucket *bucket, const char *path,
                              bucket_lookup_done *done, void *arg);
 /* Can the server hold a message under this name? */
 bool bucket_is_askable(const struct bucket *bucket, const char *raw, size_t size);
+
+/* bucket_write.c: know a removal while it is on its way; no lock held. */
+void bucket_link_removal(struct bucket *bucket, struct removal_token *token);
+void bucket_unlink_removal(struct bucket *bucket, struct removal_token *token);
+/* As bucket_written() for a removal. */
+void bucket_removed(struct bucket *bucket, const char *path, uint64_t sequence,
+                    uint64_t token, bucket_lookup_done *done, void *arg);
 
 /* bucket_write.c: ask the leader for an echo waiter, whose reference is taken. May block while
  * the socket is full. */

@@ -8,8 +8,7 @@
 #include "core/name_codec.h"
 #include <string.h>
 
-/* The path of the name itself: without a last component "@value". */
-static char *name_path_of(const char *path)
+char *bucket_name_path(const char *path)
 {
     const char *slash = strrchr(path, '/');
 
@@ -45,7 +44,7 @@ struct waiter *waiter_new(struct bucket *bucket, enum waiter_kind kind, const ch
     if (kind == WAIT_LIST)
         return waiter;
     waiter->path = strdup(path);
-    waiter->name_path = name_path_of(path);
+    waiter->name_path = bucket_name_path(path);
     if (waiter->path != NULL && waiter->name_path != NULL && make_raw(waiter))
         return waiter;
     waiter_unref(waiter);

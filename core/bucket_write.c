@@ -2,6 +2,7 @@
 /* bucket_write.c - until this mount shows what it wrote, and removing a name.
  * Layer 4, a part of bucket.h.
  */
+#include "core/bucket_rename.h"
 #include "core/bucket_state.h"
 #include "core/cleanup.h"
 #include "core/clock.h"
@@ -124,7 +125,7 @@ struct removal {
     void *arg;
 };
 
-static void unlink_token(struct bucket *bucket, struct removal_token *token)
+void bucket_unlink_removal(struct bucket *bucket, struct removal_token *token)
 {
     SCOPED_LOCK(&bucket->lock);
 
@@ -136,9 +137,36 @@ static void unlink_token(struct bucket *bucket, struct removal_token *token)
     }
 }
 
+void bucket_link_removal(struct bucket *bucket, struct removal_token *token)
+{
+    SCOPED_LOCK(&bucket->lock);
+
+    token->next = bucket->removals;
+    bucket->removals = token;
+}
+
+bool bucket_is_rename(struct bucket *bucket, uint64_t token)
+{
+    SCOPED_LOCK(&bucket->lock);
+
+    for (const struct removal_token *at = bucket->removals; at != NULL; at = at->next) {
+        if (at->token == token)
+            return at->rename;
+    }
+    return false;
+}
+
+void bucket_removed(struct bucket *bucket, const char *path, uint64_t sequence,
+                    uint64_t token, bucket_lookup_done *done, void *arg)
+{
+    struct waiter template = {.sequence = sequence, .token = token, .removal = true};
+
+    wait_for_echo(bucket, path, &template, done, arg);
+}
+
 static void finish(struct removal *removal, enum jsfs_status status)
 {
-    unlink_token(removal->bucket, &removal->token);
+    bucket_unlink_removal(removal->bucket, &removal->token);
     removal->done(removal->arg, status);
     bucket_unref(removal->bucket);
     free(removal->path);
@@ -157,13 +185,12 @@ static void shown(void *arg, enum jsfs_status status, const struct tree_attr *at
 static void removed(void *arg, enum jsfs_status status, uint64_t sequence)
 {
     struct removal *removal = arg;
-    struct waiter template = {
-        .sequence = sequence, .token = removal->token.token, .removal = true};
 
     if (status != JSFS_OK)
         finish(removal, status);
     else
-        wait_for_echo(removal->bucket, removal->path, &template, shown, removal);
+        bucket_removed(removal->bucket, removal->path, sequence, removal->token.token, shown,
+                       removal);
 }
 
 static void send_removal(struct removal *removal, enum store_expect expect,
@@ -178,11 +205,8 @@ static void send_removal(struct removal *removal, enum store_expect expect,
         finish(removal, status);
         return;
     }
-    pthread_mutex_lock(&bucket->lock);
     removal->token.token = write.token;
-    removal->token.next = bucket->removals;
-    bucket->removals = &removal->token;
-    pthread_mutex_unlock(&bucket->lock);
+    bucket_link_removal(bucket, &removal->token);
     bucket->store->ops->remove(bucket->store, removal->raw, &write, removed, removal);
 }
 

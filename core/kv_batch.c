@@ -63,6 +63,7 @@ static enum jsfs_status fill(struct store_core *core, const struct store_batch_i
     }
     message->conditional = item->write.expect == STORE_EXPECT_AT;
     message->expected = item->write.sequence;
+    message->ttl_ns = item->write.ttl_ns;
     message->token = item->write.token;
     return JSFS_OK;
 }

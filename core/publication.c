@@ -18,7 +18,7 @@
 enum {
     MOST_ROUNDS = 8,
     MOST_REPEATS = 2,
-    NUMBER_SIZE = 24,
+    NUMBER_SIZE = PUBLICATION_NUMBER_SIZE,
     HEADERS_MOST = 11 /* a name and a value each, and the NULL */
 };
 enum { WRONG_LAST_MESSAGE_ID = 10070 };
@@ -67,6 +67,12 @@ static void finish(struct publish_op *publish, enum jsfs_status status, uint64_t
 
 /* --- sending --------------------------------------------------------------------------------- */
 
+void publication_ttl(int64_t ttl_ns, char out[PUBLICATION_NUMBER_SIZE])
+{
+    snprintf(out, PUBLICATION_NUMBER_SIZE, "%" PRId64 "s",
+             ttl_ns / NS_PER_S + (ttl_ns % NS_PER_S > 0));
+}
+
 /* Header values that are made. */
 struct numbers {
     char expected[NUMBER_SIZE], ttl[NUMBER_SIZE];
@@ -91,8 +97,7 @@ static void list_headers(const struct publish_op *publish, struct numbers *numbe
         headers[count++] = publish->p.header_value;
     }
     if (ttl_ns > 0) {
-        snprintf(numbers->ttl, NUMBER_SIZE, "%" PRId64 "s",
-                 ttl_ns / NS_PER_S + (ttl_ns % NS_PER_S > 0));
+        publication_ttl(ttl_ns, numbers->ttl);
         headers[count++] = "Nats-TTL";
         headers[count++] = numbers->ttl;
     }

@@ -11,6 +11,11 @@
 #include "core/store_core.h"
 #include <stdbool.h>
 
+#define PUBLICATION_NUMBER_SIZE 24
+
+/* The value of the header Nats-TTL: whole seconds, rounded up. */
+void publication_ttl(int64_t ttl_ns, char out[PUBLICATION_NUMBER_SIZE]);
+
 struct publication {
     const char *subject; /* legal, and short enough */
     const char

@@ -183,6 +183,8 @@ struct store_ops {
      * in between: the i-th of n is at sequence - (n - 1 - i). A lost answer is resolved by asking
      * the leader; what stays unresolved is JSFS_TIMEOUT. done's sequence may be 0 with JSFS_OK,
      * when all were replaced before that was known.
+     * Blocks for one answer, and while the socket is full; not on a FUSE worker or a delivery
+     * thread.
      *   items            copied, values referenced until done
      *   JSFS_CONFLICT    a condition does not hold; nothing was stored
      *   JSFS_UNSUPPORTED this server or stream has no batches; nothing was stored, unless done's

@@ -5,6 +5,7 @@ add_library(jsfs_test_support STATIC
     support/bucket_fixture.c
     support/failing_malloc.c
     support/fake_store.c
+    support/fake_store_batch.c
     support/fake_store_ops.c
     support/fake_store_watch.c
     support/live_store.c
@@ -31,6 +32,7 @@ jsfs_unit_tests(jsfs_core
     bucket_catch_up
     bucket_put
     bucket_event
+    bucket_rename
     bucket_threads
     bucket_watch
     bucket_write

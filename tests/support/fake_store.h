@@ -27,6 +27,7 @@ enum fake_op {
     FAKE_REMOVE,
     FAKE_VALUE_GET,
     FAKE_VALUE_PUT,
+    FAKE_BATCH,
     FAKE_CHUNK_GET,
     FAKE_CHUNK_FIRST,
     FAKE_CHUNK_LAST,
@@ -125,6 +126,9 @@ struct js_stream_info *fake_store_info(struct fake_store *fake);
 /* A full store: remove() purges the name, answers with the sequence of what it purged, and the
  * watch tells STORE_PURGED with that sequence. */
 void fake_store_set_full(struct fake_store *fake, bool full);
+/* Batches are refused unless info()'s allow_atomic is set. half: the first item is stored and
+ * then the batch refused, as a server does that knows none. */
+void fake_store_set_half_batches(struct fake_store *fake, bool half);
 void fake_store_set_message_max(struct fake_store *fake, size_t size);
 
 /* The truth -------------------------------------------------------------------------------- */

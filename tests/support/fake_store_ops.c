@@ -24,7 +24,7 @@ static void give_entry(struct fake_answer *answer)
                        answer->status == JSFS_OK ? answer->entry : NULL);
 }
 
-static void give_write(struct fake_answer *answer)
+void fake_give_write(struct fake_answer *answer)
 {
     answer->done.write(answer->arg, answer->status,
                        answer->status == JSFS_OK ? answer->sequence : 0);
@@ -60,18 +60,10 @@ static void give_and_free(struct fake_answer *answer)
     free(answer);
 }
 
-/* The failed call's place is taken by its status; a lost acknowledgement did its work. */
-struct call {
-    struct fake_answer *answer;
-    bool work;
-    enum jsfs_status status;
-};
-
-/* Count the call, let a concurrent writer go first, take the lock. */
-static struct call enter(struct fake_store *fake, enum fake_op op,
-                         void (*give)(struct fake_answer *answer), void *arg)
+struct fake_call fake_enter(struct fake_store *fake, enum fake_op op,
+                            void (*give)(struct fake_answer *answer), void *arg)
 {
-    struct call call = {calloc(1, sizeof(struct fake_answer)), true, JSFS_OK};
+    struct fake_call call = {calloc(1, sizeof(struct fake_answer)), true, JSFS_OK};
     void (*hook)(void *arg) = NULL;
     void *hook_arg = NULL;
 
@@ -128,8 +120,7 @@ void fake_answer_send(struct fake_store *fake, struct fake_answer *answer)
         give_and_free(answer);
 }
 
-/* Release the lock, tell what was written, then answer. */
-static void leave(struct fake_store *fake, struct call *call)
+void fake_leave(struct fake_store *fake, struct fake_call *call)
 {
     struct fake_answer *answer = call->answer;
     bool hold = fake->holding[answer->op] && !fake->closed;
@@ -155,7 +146,7 @@ static void lookup(struct store *store, const char *name, bool leader,
                    store_entry_done *done, void *arg)
 {
     struct fake_store *fake = fake_of(store);
-    struct call call = enter(fake, FAKE_LOOKUP, give_entry, arg);
+    struct fake_call call = fake_enter(fake, FAKE_LOOKUP, give_entry, arg);
     struct fake_message *message = fake_newest_locked(fake, name);
 
     (void)leader;
@@ -164,7 +155,7 @@ static void lookup(struct store *store, const char *name, bool leader,
         call.answer->status = JSFS_NOT_FOUND;
     else
         call.answer->entry = &message->entry;
-    leave(fake, &call);
+    fake_leave(fake, &call);
 }
 
 static void fill_info(struct fake_store *fake, struct js_stream_info *info)
@@ -189,17 +180,17 @@ static void fill_info(struct fake_store *fake, struct js_stream_info *info)
 static void info(struct store *store, store_info_done *done, void *arg)
 {
     struct fake_store *fake = fake_of(store);
-    struct call call = enter(fake, FAKE_INFO, give_info, arg);
+    struct fake_call call = fake_enter(fake, FAKE_INFO, give_info, arg);
 
     call.answer->done.info = done;
     fill_info(fake, &call.answer->info);
-    leave(fake, &call);
+    fake_leave(fake, &call);
 }
 
 static void next(struct store *store, uint64_t sequence, store_write_done *done, void *arg)
 {
     struct fake_store *fake = fake_of(store);
-    struct call call = enter(fake, FAKE_NEXT, give_write, arg);
+    struct fake_call call = fake_enter(fake, FAKE_NEXT, fake_give_write, arg);
 
     call.answer->done.write = done;
     call.answer->status = JSFS_NOT_FOUND;
@@ -209,12 +200,11 @@ static void next(struct store *store, uint64_t sequence, store_write_done *done,
         call.answer->status = JSFS_OK;
         call.answer->sequence = fake->messages[i]->entry.sequence;
     }
-    leave(fake, &call);
+    fake_leave(fake, &call);
 }
 
-/* What the server says to a write's condition. */
-static enum jsfs_status check_locked(struct fake_store *fake, const char *name,
-                                     const struct store_write *write)
+enum jsfs_status fake_check_locked(struct fake_store *fake, const char *name,
+                                   const struct store_write *write)
 {
     const struct fake_message *message = fake_newest_locked(fake, name);
     uint64_t sequence = message == NULL ? 0 : message->entry.sequence;
@@ -262,18 +252,18 @@ static void remove_name(struct store *store, const char *name,
                         void *arg)
 {
     struct fake_store *fake = fake_of(store);
-    struct call call = enter(fake, FAKE_REMOVE, give_write, arg);
+    struct fake_call call = fake_enter(fake, FAKE_REMOVE, fake_give_write, arg);
     struct store_write absent = {.expect = STORE_EXPECT_ABSENT};
 
     call.answer->done.write = done;
-    call.answer->status = check_locked(fake, name, write);
-    if (call.answer->status == JSFS_OK && check_locked(fake, name, &absent) == JSFS_OK)
+    call.answer->status = fake_check_locked(fake, name, write);
+    if (call.answer->status == JSFS_OK && fake_check_locked(fake, name, &absent) == JSFS_OK)
         call.answer->status = JSFS_NOT_FOUND;
     if (call.work && call.answer->status == JSFS_OK && fake->full)
         remove_purge_locked(fake, name, write, call.answer);
     else if (call.work && call.answer->status == JSFS_OK)
         remove_tombstone_locked(fake, name, write, call.answer);
-    leave(fake, &call);
+    fake_leave(fake, &call);
 }
 
 static struct fake_message *kept_at_locked(struct fake_store *fake, uint64_t sequence)
@@ -298,7 +288,7 @@ static void value_get(struct store *store, const char *name, uint64_t revision,
                       store_bytes_done *done, void *arg)
 {
     struct fake_store *fake = fake_of(store);
-    struct call call = enter(fake, FAKE_VALUE_GET, give_bytes, arg);
+    struct fake_call call = fake_enter(fake, FAKE_VALUE_GET, give_bytes, arg);
     struct fake_message *message = kept_at_locked(fake, revision);
 
     call.answer->done.bytes = done;
@@ -306,49 +296,14 @@ static void value_get(struct store *store, const char *name, uint64_t revision,
         (message->kind != FAKE_NAME || strcmp(message->name, name) != 0))
         message = NULL;
     answer_message(call.answer, message);
-    leave(fake, &call);
-}
-
-/* What the server knows by the message id. */
-static struct fake_message *written_locked(struct fake_store *fake, const char *name,
-                                           uint64_t token)
-{
-    for (size_t i = 0; token != 0 && i < fake->count; i++) {
-        struct fake_message *message = fake->messages[i];
-        if (message->kind == FAKE_NAME && message->entry.own_token == token &&
-            strcmp(message->name, name) == 0)
-            return message;
-    }
-    return NULL;
-}
-
-static void value_put(struct store *store, const char *name, struct bytes *value,
-                      const struct store_write *write, store_write_done *done, void *arg)
-{
-    struct fake_store *fake = fake_of(store);
-    struct call call = enter(fake, FAKE_VALUE_PUT, give_write, arg);
-
-    struct fake_message *written =
-        write->tried_ms != 0 ? written_locked(fake, name, write->token) : NULL;
-
-    call.answer->done.write = done;
-    if (written != NULL)
-        call.answer->sequence = written->entry.sequence;
-    else
-        call.answer->status = value->size > fake->message_max
-                                  ? JSFS_TOO_LARGE
-                                  : check_locked(fake, name, write);
-    if (call.work && written == NULL && call.answer->status == JSFS_OK)
-        call.answer->sequence = fake_append_locked(fake, FAKE_NAME, name, STORE_LIVE,
-                                                   NULL, value, write->token);
-    leave(fake, &call);
+    fake_leave(fake, &call);
 }
 
 static void chunk_get(struct store *store, const char *nuid, uint64_t sequence,
                       store_bytes_done *done, void *arg)
 {
     struct fake_store *fake = fake_of(store);
-    struct call call = enter(fake, FAKE_CHUNK_GET, give_bytes, arg);
+    struct fake_call call = fake_enter(fake, FAKE_CHUNK_GET, give_bytes, arg);
     struct fake_message *message = kept_at_locked(fake, sequence);
 
     call.answer->done.bytes = done;
@@ -357,7 +312,7 @@ static void chunk_get(struct store *store, const char *nuid, uint64_t sequence,
         call.answer->status = JSFS_CONFLICT;
     else
         answer_message(call.answer, message);
-    leave(fake, &call);
+    fake_leave(fake, &call);
 }
 
 static bool is_chunk(const struct fake_message *message, const char *nuid)
@@ -370,7 +325,7 @@ static void chunk_first(struct store *store, const char *nuid, store_bytes_done 
                         void *arg)
 {
     struct fake_store *fake = fake_of(store);
-    struct call call = enter(fake, FAKE_CHUNK_FIRST, give_bytes, arg);
+    struct fake_call call = fake_enter(fake, FAKE_CHUNK_FIRST, give_bytes, arg);
     struct fake_message *found = NULL;
 
     call.answer->done.bytes = done;
@@ -379,14 +334,14 @@ static void chunk_first(struct store *store, const char *nuid, store_bytes_done 
             found = fake->messages[i];
     }
     answer_message(call.answer, found);
-    leave(fake, &call);
+    fake_leave(fake, &call);
 }
 
 static void chunk_last(struct store *store, const char *nuid, store_bytes_done *done,
                        void *arg)
 {
     struct fake_store *fake = fake_of(store);
-    struct call call = enter(fake, FAKE_CHUNK_LAST, give_bytes, arg);
+    struct fake_call call = fake_enter(fake, FAKE_CHUNK_LAST, give_bytes, arg);
     struct fake_message *found = NULL;
 
     call.answer->done.bytes = done;
@@ -395,14 +350,14 @@ static void chunk_last(struct store *store, const char *nuid, store_bytes_done *
             found = fake->messages[i];
     }
     answer_message(call.answer, found);
-    leave(fake, &call);
+    fake_leave(fake, &call);
 }
 
 static void chunk_map(struct store *store, const char *nuid, store_map_done *done,
                       void *arg)
 {
     struct fake_store *fake = fake_of(store);
-    struct call call = enter(fake, FAKE_CHUNK_MAP, give_map, arg);
+    struct fake_call call = fake_enter(fake, FAKE_CHUNK_MAP, give_map, arg);
     struct fake_answer *answer = call.answer;
 
     answer->done.map = done;
@@ -418,14 +373,14 @@ static void chunk_map(struct store *store, const char *nuid, store_map_done *don
     }
     if (answer->count == 0)
         answer->status = JSFS_STALE;
-    leave(fake, &call);
+    fake_leave(fake, &call);
 }
 
 static void chunk_put(struct store *store, const char *nuid, struct bytes *chunk,
                       store_write_done *done, void *arg)
 {
     struct fake_store *fake = fake_of(store);
-    struct call call = enter(fake, FAKE_CHUNK_PUT, give_write, arg);
+    struct fake_call call = fake_enter(fake, FAKE_CHUNK_PUT, fake_give_write, arg);
 
     call.answer->done.write = done;
     if (chunk->size > fake->message_max)
@@ -433,36 +388,36 @@ static void chunk_put(struct store *store, const char *nuid, struct bytes *chunk
     else if (call.work)
         call.answer->sequence =
             fake_append_locked(fake, FAKE_CHUNK, nuid, STORE_LIVE, NULL, chunk, 0);
-    leave(fake, &call);
+    fake_leave(fake, &call);
 }
 
 static void meta_put(struct store *store, const struct object_meta *meta,
                      const struct store_write *write, store_write_done *done, void *arg)
 {
     struct fake_store *fake = fake_of(store);
-    struct call call = enter(fake, FAKE_META_PUT, give_write, arg);
+    struct fake_call call = fake_enter(fake, FAKE_META_PUT, fake_give_write, arg);
 
     call.answer->done.write = done;
-    call.answer->status = check_locked(fake, meta->name, write);
+    call.answer->status = fake_check_locked(fake, meta->name, write);
     if (call.work && call.answer->status == JSFS_OK)
         call.answer->sequence = fake_append_locked(
             fake, FAKE_NAME, meta->name, meta->deleted ? STORE_DELETED : STORE_LIVE, meta,
             NULL, write->token);
-    leave(fake, &call);
+    fake_leave(fake, &call);
 }
 
 static void chunks_purge(struct store *store, const char *nuid, store_done *done,
                          void *arg)
 {
     struct fake_store *fake = fake_of(store);
-    struct call call = enter(fake, FAKE_CHUNKS_PURGE, give_plain, arg);
+    struct fake_call call = fake_enter(fake, FAKE_CHUNKS_PURGE, give_plain, arg);
 
     call.answer->done.plain = done;
     for (size_t i = 0; call.work && i < fake->count; i++) {
         if (is_chunk(fake->messages[i], nuid))
             fake_forget_locked(fake, fake->messages[i]);
     }
-    leave(fake, &call);
+    fake_leave(fake, &call);
 }
 
 static size_t message_max(struct store *store)
@@ -505,7 +460,8 @@ const struct store_ops fake_kv_ops = {.kind = STORE_KV,
                                       .info = info, .next = next,
                                       .remove = remove_name,
                                       .value_get = value_get,
-                                      .value_put = value_put,
+                                      .value_put = fake_value_put,
+                                      .batch = fake_batch,
                                       .message_max = message_max,
                                       .close = close_store};
 

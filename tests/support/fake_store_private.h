@@ -75,6 +75,7 @@ struct fake_store {
     struct js_stream_info info;                  /* the test's */
     size_t message_max;                          /* lock */
     bool full;
+    bool half_batches; /* lock */
     bool vanished, closed; /* lock */
 
     const struct store_watch_events *events; /* lock; NULL: no watch */
@@ -118,6 +119,31 @@ uint64_t fake_append_locked(struct fake_store *fake, enum fake_kind kind,
                             const struct object_meta *meta, struct bytes *bytes,
                             uint64_t token);
 void fake_forget_locked(struct fake_store *fake, struct fake_message *message);
+
+/* A call on its way. A failed call's place is taken by its status; a lost acknowledgement did its
+ * work. */
+struct fake_call {
+    struct fake_answer *answer;
+    bool work;
+    enum jsfs_status status;
+};
+
+/* fake_store_ops.c: count the call, let a concurrent writer go first, take the lock. */
+struct fake_call fake_enter(struct fake_store *fake, enum fake_op op,
+                            void (*give)(struct fake_answer *answer), void *arg);
+/* Release the lock, tell what was written, then answer. */
+void fake_leave(struct fake_store *fake, struct fake_call *call);
+/* What the server says to a write's condition. */
+enum jsfs_status fake_check_locked(struct fake_store *fake, const char *name,
+                                   const struct store_write *write);
+
+void fake_give_write(struct fake_answer *answer);
+
+/* fake_store_batch.c */
+void fake_value_put(struct store *store, const char *name, struct bytes *value,
+                    const struct store_write *write, store_write_done *done, void *arg);
+void fake_batch(struct store *store, const struct store_batch_item *items, size_t count,
+                store_write_done *done, void *arg);
 
 /* fake_store_ops.c: give an answer, here or on the executor, and free it. */
 void fake_answer_send(struct fake_store *fake, struct fake_answer *answer);
