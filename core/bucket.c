@@ -17,6 +17,7 @@ static void free_parts(struct bucket *bucket)
     bucket_free_holds(bucket);
     bucket_free_checks(bucket);
     buffer_clear(&bucket->event_path);
+    buffer_clear(&bucket->verify.log);
     free(bucket->name);
     pthread_cond_destroy(&bucket->quiet);
     pthread_mutex_destroy(&bucket->lock);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bucket_expiry.c - names that end at their time: by the bucket's max_age or by a TTL of their own.
+/* bucket_expiry.c - names that end at their time: by the bucket's max_age or by a TTL of their own;
+ * and names whose newest message is gone, whatever took it away.
  * Layer 4, a part of bucket.h. Both are computed, on the server's clock, and no key is polled.
  *
  * With max_age the newest message of a name is the last to go. Of a name whose newest message had a
@@ -73,17 +74,11 @@ static void queue_check_locked(struct bucket *bucket, struct expiry_check *check
 }
 
 /* Without memory for the question everything is listed anew. */
-static void take_due(void *arg, const char *path, uint64_t sequence, int64_t due_ns)
+static void ask_later_locked(struct bucket *bucket, const char *path, uint64_t sequence)
 {
-    struct bucket *bucket = arg;
     size_t size = strlen(path) + 1;
-    struct expiry_check *check;
+    struct expiry_check *check = malloc(sizeof(*check) + size);
 
-    if (due_ns != 0)
-        bucket_tell_expired_locked(bucket, path, sequence, due_ns);
-    if (bucket->info.max_messages_per_subject == 1)
-        return;
-    check = malloc(sizeof(*check) + size);
     if (check == NULL) {
         bucket->doubtful = true;
         return;
@@ -91,6 +86,23 @@ static void take_due(void *arg, const char *path, uint64_t sequence, int64_t due
     *check = (struct expiry_check){.sequence = sequence};
     memcpy(check->path, path, size);
     queue_check_locked(bucket, check);
+}
+
+static void take_due(void *arg, const char *path, uint64_t sequence, int64_t due_ns)
+{
+    struct bucket *bucket = arg;
+
+    if (due_ns != 0)
+        bucket_tell_expired_locked(bucket, path, sequence, due_ns);
+    if (bucket->info.max_messages_per_subject != 1)
+        ask_later_locked(bucket, path, sequence);
+}
+
+void bucket_take_outdated(void *arg, const char *path, uint64_t sequence,
+                          int64_t modified_ns)
+{
+    bucket_tell_vanished(arg, path, sequence, modified_ns);
+    ask_later_locked(arg, path, sequence);
 }
 
 static bool checks_are_due_locked(const struct bucket *bucket, int64_t now_ms)

@@ -92,9 +92,18 @@ struct hold {
 
 #define BUCKET_HOLD_SLOTS 64
 
-/* What a poll found, to compare the next one with. */
-struct poll_result {
-    uint64_t last_sequence, subjects, known, events;
+/* What the server counts, and what the tree held at that sequence. */
+struct bucket_verify {
+    struct buffer log; /* of struct told_count, while a question is out */
+    bool logging, overflown;
+    bool waiting; /* for the watch to come to last_sequence */
+    uint64_t known_at_begin, known_last;
+    uint64_t last_sequence, subjects; /* as told */
+    uint64_t events;                  /* bucket->events when the server was heard last */
+    int64_t delta;                    /* of subjects to names, the last time */
+    unsigned delta_often, below_often;
+    bool asked_before;
+    uint64_t last_asked, missing; /* inside the stream, up to that sequence */
 };
 
 /* A timer's way to a bucket that may be gone by then. */
@@ -150,10 +159,10 @@ struct bucket {
     int64_t tick_at_ms; /* 0: no timer runs */
     int64_t poll_at_ms, used_at_ms;
     int64_t start_at_ms; /* when the watch is to start; 0: it has, or is not to */
-    bool polling, polled_before;
+    bool polling;
     uint64_t seen_at_poll;
     int64_t polled_at_ms; /* when the stream was asked */
-    struct poll_result polled;
+    struct bucket_verify verify;
     int64_t delta_accepted;                 /* subjects that are no names of ours */
     int64_t delta_tried;                    /* why everything was listed anew last */
     int64_t list_began_ms, relist_after_ms; /* not before, for a difference */
@@ -297,6 +306,9 @@ void bucket_settle_watch(struct bucket *bucket);
  * Returns when to look again [ms, monotonic], or INT64_MAX. */
 int64_t bucket_expire_locked(struct bucket *bucket, int64_t now_ms, bool *ask);
 void bucket_ask_expired(void *bucket);
+/* For tree_take_outdated(); arg: the bucket, locked. The leader is asked what is there now. */
+void bucket_take_outdated(void *arg, const char *path, uint64_t sequence,
+                          int64_t modified_ns);
 /* In how many ms the bucket is to be looked at for an entry that was just told; -1: it will be. */
 int64_t bucket_due_in_locked(struct bucket *bucket, const struct store_entry *entry);
 /* The server's time now, as far as it is known. */
@@ -305,6 +317,15 @@ int64_t bucket_server_now_ns(struct bucket *bucket);
 void bucket_take_clock_locked(struct bucket *bucket, const struct js_stream_info *info,
                               int64_t round_trip_ms);
 void bucket_free_checks(struct bucket *bucket);
+
+/* bucket_verify.c ------------------------------------------------------------------------- */
+
+/* The stream is going to be asked; it has answered; the watch has told a message; the list was
+ * had anew. */
+void bucket_verify_begin_locked(struct bucket *bucket);
+void bucket_verify_info_locked(struct bucket *bucket, const struct js_stream_info *info);
+void bucket_verify_told_locked(struct bucket *bucket, uint64_t sequence);
+void bucket_verify_reset_locked(struct bucket *bucket);
 
 /* bucket_tick.c --------------------------------------------------------------------------- */
 

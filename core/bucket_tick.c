@@ -42,44 +42,6 @@ void ticker_end(struct ticker *ticker)
 
 /* What a stream.info has told ---------------------------------------------------------------- */
 
-/* Has nothing happened between two polls? Then the counts can be compared. */
-static bool is_quiet_locked(struct bucket *bucket, const struct poll_result *now)
-{
-    struct poll_result before = bucket->polled;
-    bool first = !bucket->polled_before;
-
-    bucket->polled = *now;
-    bucket->polled_before = true;
-    return !first && before.last_sequence == now->last_sequence &&
-           before.subjects == now->subjects && before.known == now->known &&
-           before.events == now->events;
-}
-
-/* Names can vanish without a word (a purge, a TTL without markers): list everything anew when
- * the server counts other subjects than the tree. Subjects that are never ours (sources without
- * a transform) stay: such a difference is accepted when a list has not changed it. */
-static void compare_counts_locked(struct bucket *bucket,
-                                  const struct js_stream_info *info)
-{
-    struct poll_result now = {info->last_sequence, info->subjects, 0, bucket->events};
-    uint64_t shown;
-    int64_t delta;
-
-    tree_count(bucket->tree, &now.known, &shown);
-    delta = (int64_t)(now.subjects - now.known);
-    if (!is_quiet_locked(bucket, &now) || delta == bucket->delta_accepted ||
-        (info->subjects == 0 && info->messages > 0))
-        return;
-    if (delta > 0 && delta == bucket->delta_tried) {
-        bucket->delta_accepted = delta;
-    } else if (clock_monotonic_ms() >= bucket->relist_after_ms) {
-        jsfs_debug("names differ bucket=%s subjects=%" PRIu64 " known=%" PRIu64,
-                   bucket->name, now.subjects, now.known);
-        bucket->delta_tried = delta;
-        bucket_restart_locked(bucket);
-    }
-}
-
 static void take_info_locked(struct bucket *bucket, const struct js_stream_info *info)
 {
     if (info->created_ns != 0 && bucket->created_ns != 0 &&
@@ -103,7 +65,7 @@ static void take_info_locked(struct bucket *bucket, const struct js_stream_info 
     if (bucket->doubtful)
         bucket_restart_locked(bucket);
     else if (bucket_kind(bucket) == STORE_KV)
-        compare_counts_locked(bucket, info);
+        bucket_verify_info_locked(bucket, info);
 }
 
 static void polled(void *arg, enum jsfs_status status, const struct js_stream_info *info)
@@ -162,6 +124,7 @@ static bool begin_poll_locked(struct bucket *bucket, int64_t now_ms)
     bucket->polling = true;
     bucket->seen_at_poll = bucket->seen;
     bucket->polled_at_ms = now_ms;
+    bucket_verify_begin_locked(bucket);
     return true;
 }
 

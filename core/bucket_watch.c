@@ -66,6 +66,7 @@ static enum jsfs_status take_entry_locked(struct bucket *bucket, const char *pat
     bucket->events++;
     if (entry->sequence > bucket->seen)
         bucket->seen = entry->sequence;
+    bucket_verify_told_locked(bucket, entry->sequence);
     if (status == JSFS_OK && bucket->waiters != NULL)
         waiters_told_locked(bucket, path, entry);
     return status;
@@ -102,15 +103,19 @@ static void on_entry(void *arg, const char *name, const struct store_entry *entr
 static int64_t go_live_locked(struct bucket *bucket)
 {
     int64_t now_ms = clock_monotonic_ms();
-    int64_t rest_ms = 20 * (now_ms - bucket->list_began_ms);
+    int64_t rest_ms = 8 * (now_ms - bucket->list_began_ms);
     int64_t delay_ms = bucket->listed && bucket->list_full ? 0 : bucket->poll_ms;
 
-    if (bucket->list_full)
-        bucket->doubtful = tree_list_end(bucket->tree, bucket_tell_vanished, bucket) > 0;
+    if (bucket->list_full) {
+        bucket->doubtful = false;
+        tree_take_outdated(bucket->tree, bucket_take_outdated, bucket);
+        bucket->doubtful |=
+            tree_list_end(bucket->tree, bucket_tell_vanished, bucket) > 0;
+    }
     bucket->list_full = false;
     bucket->listed = true;
     bucket->state = BUCKET_LIVE;
-    bucket->polled_before = false;
+    bucket_verify_reset_locked(bucket);
     bucket->poll_at_ms = now_ms + delay_ms;
     bucket->relist_after_ms =
         now_ms + (rest_ms > 2 * bucket->poll_ms ? rest_ms : 2 * bucket->poll_ms);

@@ -4,11 +4,13 @@
  */
 #include "core/store_core.h"
 #include "core/cleanup.h"
+#include "core/clock.h"
 #include "core/js_api.h"
 #include <stdio.h>
 #include <string.h>
 
 enum { DEFAULT_MAX_PAYLOAD = 1048576, USUAL_DUPLICATE_WINDOW_MS = 120000, NS_PER_MS = 1000000 };
+enum { BUSY_MESSAGES = 256, BUSY_MS = 50 }; /* so many in less time are many */
 
 void store_core_init(struct store_core *core, struct connection *connection,
                      const struct js_stream_info *info, const char *kind_prefix,
@@ -181,7 +183,9 @@ void store_op_release(struct store_op *op)
 
 enum connection_link store_core_link(struct store_core *core)
 {
-    return atomic_load(&core->listing) ? CONNECTION_FETCH : CONNECTION_CONTROL;
+    bool full = atomic_load(&core->listing) || atomic_load(&core->busy_watch);
+
+    return full ? CONNECTION_FETCH : CONNECTION_CONTROL;
 }
 
 /* --- the watch: a watcher's events, passed on ------------------------------------------- */
@@ -196,10 +200,24 @@ static void pass_begin(void *arg, bool full)
     core->events.begin(core->events_arg, full);
 }
 
+/* Look at the clock once in a while. */
+static void note_load(struct store_core *core)
+{
+    int64_t now_ms;
+
+    if (++core->told < BUSY_MESSAGES)
+        return;
+    now_ms = clock_monotonic_ms();
+    atomic_store(&core->busy_watch, now_ms - core->told_ms < BUSY_MS);
+    core->told = 0;
+    core->told_ms = now_ms;
+}
+
 static void pass_message(void *arg, const struct watcher_message *message)
 {
     struct store_core *core = arg;
 
+    note_load(core);
     core->message(core, message);
 }
 

@@ -61,6 +61,9 @@ struct store_core {
 
     atomic_bool heeds_ttl; /* a message's Nats-TTL counts */
     atomic_bool listing; /* a list comes through CONNECTION_CONTROL: answers would wait for it */
+    atomic_bool busy_watch; /* so many changes come there that the same is true */
+    unsigned told;          /* the watch's thread's own: messages since told_ms */
+    int64_t told_ms;
 };
 
 /* The head of each operation's struct. */

@@ -125,7 +125,16 @@ static void set_entry(struct tree *tree, struct node *node,
 static void confirm(struct tree *tree, struct node *node, uint64_t sequence)
 {
     node->generation = tree->generation;
-    node->doubted = false;
+    node->doubted = node->outdated = false;
+    if (sequence > tree->list_last)
+        tree->list_last = sequence;
+}
+
+/* It may be of a list that tells older ones too, of a replica that lags behind, or the newest that
+ * there still is: tree_take_outdated(). */
+static void note_older(struct tree *tree, struct node *node, uint64_t sequence)
+{
+    node->outdated = tree->any_outdated = true;
     if (sequence > tree->list_last)
         tree->list_last = sequence;
 }
@@ -170,7 +179,10 @@ enum jsfs_status tree_apply(struct tree *tree, const char *path,
         return JSFS_BAD_NAME;
     *change = (struct tree_change){false, false};
     if (!is_news(node, entry)) {
-        confirm(tree, node, entry->sequence);
+        if (entry->sequence < node->sequence)
+            note_older(tree, node, entry->sequence);
+        else
+            confirm(tree, node, entry->sequence);
         return JSFS_OK;
     }
     if (!make_extras(tree, entry, &extras)) {

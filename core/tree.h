@@ -80,6 +80,11 @@ typedef void tree_removed(void *arg, const char *path, uint64_t sequence,
  */
 size_t tree_list_end(struct tree *tree, tree_removed *removed, void *arg);
 
+/* Before the end of a full list: the names of which it told only older messages than what is known,
+ * although it told newer ones of others, become tombstones; take is called for each, without the
+ * lock. What is there now is to be asked, and told after tree_forget(). */
+void tree_take_outdated(struct tree *tree, tree_removed *take, void *arg);
+
 /* Remove names whose sequence is below first (purged or expired on the server); as above. */
 void tree_drop_below(struct tree *tree, uint64_t first,
                      tree_removed *removed, void *arg);

@@ -66,6 +66,7 @@ struct node {
     bool local_file : 1;
     bool local_directory : 1;
     bool doubted : 1; /* the last full list did not tell it */
+    bool outdated : 1; /* an older message was told since it was confirmed */
     bool removed : 1; /* only its parent's children still know it */
     bool hidden : 1;  /* its entry does not show: tree_hide() */
     char name[];
@@ -82,6 +83,7 @@ struct tree {
         *hint; /* entries by sequence; hint: where one went last */
     uint32_t generation;
     uint64_t list_last;    /* highest sequence applied since the list began */
+    bool any_outdated;     /* some node is, maybe */
     uint64_t known, shown; /* names: entries; those that show as files */
     struct timer **timers; /* a heap: the first one expires first */
     uint32_t timer_count, timer_capacity;

@@ -161,6 +161,41 @@ int64_t tree_expire(struct tree *tree, int64_t now_ns,
     return next_ns;
 }
 
+static void make_tombstone(struct tree *tree, struct node *node)
+{
+    tree->shown -= node_shows_entry(node);
+    if (node->has_timer)
+        timer_stop(tree, node);
+    node_bury(node);
+    node->hidden = false;
+}
+
+static bool is_outdated(const struct tree *tree, const struct node *node)
+{
+    return node->outdated && node->generation != tree->generation && !node->has_meta &&
+           node->sequence <= tree->list_last;
+}
+
+void tree_take_outdated(struct tree *tree, tree_removed *take, void *arg)
+{
+    struct removal outdated = {BUFFER_INIT, take, arg};
+
+    pthread_mutex_lock(&tree->lock);
+    for (struct node *node = tree->any_outdated ? tree->oldest : NULL; node != NULL;
+         node = node->newer) {
+        bool before = node_shows(node);
+
+        if (!is_outdated(tree, node) || !note(&outdated.noted, node, node->modified_ns))
+            continue;
+        make_tombstone(tree, node);
+        node->generation = tree->generation;
+        node_changed(node, before);
+    }
+    tree->any_outdated = false;
+    pthread_mutex_unlock(&tree->lock);
+    tell(&outdated);
+}
+
 /* The entry of a node is over: it is removed, or a tombstone that can still be told from what the
  * server says later. False without memory, then it stays. */
 static bool end_entry(struct tree *tree, struct node *node, bool forget,
@@ -170,14 +205,10 @@ static bool end_entry(struct tree *tree, struct node *node, bool forget,
 
     if (!note(&due->noted, node, shown ? node_expires_ns(node) : 0))
         return false;
-    if (forget) {
+    if (forget)
         node_clear_entry(tree, node);
-    } else {
-        tree->shown -= shown;
-        timer_stop(tree, node);
-        node_bury(node);
-        node->hidden = false;
-    }
+    else
+        make_tombstone(tree, node);
     node_changed(node, before);
     node_prune(tree, node);
     return true;

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keys that end at their time: max_age, a TTL of their own, markers; what vanishes unannounced."""
 
+import itertools
 import os
+import threading
 import time
 
 import pytest
@@ -157,3 +159,90 @@ def test_a_key_that_never_expires_outlives_the_buckets_age(mnt, kv, wire, ttl_bu
     wait_until(lambda: content(path) == b"v", "the key shows")
     wait_vanished(path, due)
     assert (content(mnt.kv(bucket, "stays")) == b"v") == heeds_ttl(wire)
+
+
+@pytest.fixture
+def changing(server):
+    """changing(bucket) -> others write that bucket all the time, until the test ends."""
+    ending, threads = threading.Event(), []
+
+    def write(bucket):
+        wire = server.connect()
+        numbers = itertools.count()
+        while not ending.wait(0.002):
+            number = next(numbers)
+            wire.store(f"$KV.{bucket}.busy{number % 20}", b"%d" % number)
+            wire.store(f"$KV.{bucket}.new{number}", b"")
+        wire.close()
+
+    def start(bucket):
+        threads.append(threading.Thread(target=write, args=(bucket,)))
+        threads[-1].start()
+
+    yield start
+    ending.set()
+    for thread in threads:
+        thread.join()
+
+
+NOTICED = 10.0  # [s], as promised
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["at rest", "while others write"])
+def test_a_purged_subject_is_noticed(mnt, kv, wire, kv_bucket, changing, busy):
+    bucket = kv_bucket(history=3)
+    for key in ("first", "d/middle", "last"):
+        kv.put(bucket, key, b"1")
+        kv.put(bucket, key, b"2")
+    path = mnt.kv(bucket, "d", "middle")
+    assert content(path) == b"2"
+    if busy:
+        changing(bucket)
+    wire.stream_purge(f"KV_{bucket}", f"$KV.{bucket}.d/middle")
+    wait_until(lambda: not os.path.exists(path.parent), "it is gone, and its directory", 2 * NOTICED)
+    assert content(mnt.kv(bucket, "first")) == content(mnt.kv(bucket, "last")) == b"2"
+
+
+def test_a_purge_that_keeps_the_newest_changes_nothing(mnt, kv, wire, kv_bucket):
+    bucket = kv_bucket(history=5)
+    for value in (b"1", b"2", b"3"):
+        kv.put(bucket, "k", value)
+    path = mnt.kv(bucket, "k")
+    assert content(path) == b"3"
+    before = os.stat(path).st_ino
+    wire.api(f"STREAM.PURGE.KV_{bucket}", {"filter": f"$KV.{bucket}.k", "keep": 1})
+    kv.put(bucket, "other", b"o")
+    wait_until(lambda: content(mnt.kv(bucket, "other")) == b"o", "what comes later shows")
+    assert os.stat(path).st_ino == before
+    assert content(path) == b"3"
+
+
+@pytest.mark.parametrize("history", [1, 3])
+def test_a_removed_message_is_noticed(mnt, kv, wire, kv_bucket, history):
+    bucket = kv_bucket(history=history, deny_delete=False)
+    kv.put(bucket, "k", b"older")
+    newest = kv.put(bucket, "k", b"newest")
+    kv.put(bucket, "other", b"o")
+    path = mnt.kv(bucket, "k")
+    assert content(path) == b"newest"
+    wait_polled(mnt, kv, bucket, wire)
+    wire.api(f"STREAM.MSG.DELETE.KV_{bucket}", {"seq": newest})
+    wanted = b"older" if history > 1 else None
+    wait_until(lambda: content(path) == wanted, "the newest revision is gone", 2 * NOTICED)
+
+
+def wait_polled(mnt, kv, bucket, wire):
+    """Until the mount has asked for the stream's state once more: what it compares with later."""
+    def asked():
+        return wire.stream_info(f"KV_{bucket}")["state"]["consumer_count"] > 0
+    wait_until(asked, "the bucket is watched")
+    end = time.monotonic() + 5  # two polls
+    wait_until(lambda: time.monotonic() > end, "the mount has looked at the stream twice", 6)
+
+
+def test_a_purge_of_everything_is_noticed(mnt, kv, wire, kv_bucket):
+    bucket = kv_bucket()
+    kv.put_all(bucket, ((f"k{i}", b"v") for i in range(100)))
+    assert len(os.listdir(mnt.kv(bucket))) == 100
+    wire.stream_purge(f"KV_{bucket}")
+    wait_until(lambda: os.listdir(mnt.kv(bucket)) == [], "all are gone", 2 * NOTICED)
