@@ -70,6 +70,16 @@ static bool is_shown(const struct change *change)
     return true;
 }
 
+/* A name that no inode is bound to. */
+static void unknown_changed(const struct change *change, struct inode *directory,
+                            const char *name)
+{
+    if (inode_is_doubted(directory, name))
+        notifier_entry(change->fs->notifier, directory, name);
+    else
+        notifier_data(change->fs->notifier, directory);
+}
+
 /* Our own removal is told to the kernel by the answer to its UNLINK. */
 static void file_changed(const struct change *change, struct inode *directory,
                          const char *name, struct inode *file)
@@ -78,7 +88,7 @@ static void file_changed(const struct change *change, struct inode *directory,
 
     if (file == NULL) {
         if (change->token == 0 || is_shown(change))
-            notifier_entry(fs->notifier, directory, name);
+            unknown_changed(change, directory, name);
         return;
     }
     if (wrote_it(file, change->token) ||
@@ -141,9 +151,12 @@ static void walk(const struct change *change, struct inode *directory, char *pat
         struct inode *next = inode_bound(fs->inodes, directory, name);
 
         if (next == NULL || next->kind != INODE_DIRECTORY) {
-            if (next != NULL)
+            if (next != NULL) {
                 inode_unbind(fs->inodes, next);
-            notifier_entry(fs->notifier, directory, name);
+                notifier_entry(fs->notifier, directory, name);
+            } else {
+                unknown_changed(change, directory, name);
+            }
             inode_put(fs->inodes, next);
             break;
         }

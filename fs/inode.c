@@ -344,6 +344,7 @@ struct inode *inode_bind(struct inode_table *table, struct inode *parent, const 
     struct inode *inode = inode_find_name_locked(table, parent, name);
 
     if (inode != NULL && !fits(inode, target)) {
+        inode_doubt(parent, name); /* the caller's answer may not reach the kernel */
         inode->removed = true;
         inode_unbind_locked(table, inode);
         inode = NULL;
@@ -438,6 +439,21 @@ uint64_t inode_shown_number(struct inode_table *table, const struct inode *paren
     pthread_mutex_unlock(&table->lock);
 
     return number != 0 ? number : shown_number(target);
+}
+
+static uint_fast64_t doubt_bit(const char *name)
+{
+    return UINT64_C(1) << (mix(hash_bytes(0xcbf29ce484222325ULL, name, strlen(name))) & 63);
+}
+
+void inode_doubt(struct inode *directory, const char *name)
+{
+    atomic_fetch_or(&directory->doubts, doubt_bit(name));
+}
+
+bool inode_is_doubted(struct inode *directory, const char *name)
+{
+    return (atomic_load(&directory->doubts) & doubt_bit(name)) != 0;
 }
 
 size_t inode_collect(struct inode_table *table, const struct bucket *bucket,

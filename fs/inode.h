@@ -71,6 +71,8 @@ struct inode {
 
     atomic_uint held;          /* parked requests for which the kernel locks this directory */
     atomic_bool notify_queued; /* an invalidation of its data is in the notifier's queue */
+    atomic_bool listed_plus;   /* the kernel listed this directory with attributes last */
+    atomic_uint_fast64_t doubts; /* of a directory: see inode_doubt() */
 };
 
 struct inode_table;
@@ -149,6 +151,12 @@ uint64_t inode_shown_number(struct inode_table *table, const struct inode *paren
 
 /* The st_ino of a bucket's directory. */
 uint64_t inode_bucket_number(enum store_kind kind, const char *name);
+
+/* The kernel may hold something of a name that no inode is bound to: that it is absent, or an older
+ * version. Once doubted, a name stays so, and others that share its bit with it: a filter, so that
+ * changes of names that the kernel knows nothing of need no notification. */
+void inode_doubt(struct inode *directory, const char *name);
+bool inode_is_doubted(struct inode *directory, const char *name);
 
 /* Every inode of a bucket that the kernel knows, counted, in an array for free(); the caller
  * puts each one. bucket NULL: of all buckets.

@@ -174,8 +174,9 @@ static void drop_name(struct notifier *notifier, struct inode *inode)
 #endif
 }
 
-/* Makes every dentry and every cached listing stale at once, negative ones too. */
-static void increase_epoch(struct notifier *notifier)
+/* Makes every dentry and every cached listing stale at once, negative ones too; false where the
+ * kernel cannot. */
+static bool increase_epoch(struct notifier *notifier)
 {
     struct {
         uint32_t length;
@@ -183,19 +184,29 @@ static void increase_epoch(struct notifier *notifier)
         uint64_t unique;
     } notice = {sizeof(notice), NOTIFY_INC_EPOCH, 0};
 
-    if (write(fuse_session_fd(notifier->session), &notice, sizeof(notice)) < 0)
-        jsfs_debug("notifier: the kernel has no epochs (before protocol 7.44)");
+    if (write(fuse_session_fd(notifier->session), &notice, sizeof(notice)) >= 0)
+        return true;
+    jsfs_debug("notifier: the kernel has no epochs (before protocol 7.44)");
+    return false;
+}
+
+/* A file's attributes are those of its version, and its name was dropped with the epoch. */
+static bool is_swept(const struct inode *inode, bool epoch)
+{
+    return epoch && (inode->kind == INODE_FILE || inode->kind == INODE_LINK);
 }
 
 static void sweep(struct notifier *notifier, struct bucket *bucket)
 {
     struct inode **inodes = NULL;
 
-    increase_epoch(notifier);
+    bool epoch = increase_epoch(notifier);
     size_t count = inode_collect(notifier->inodes, bucket, &inodes);
     for (size_t i = 0; i < count; i++) {
-        drop_name(notifier, inodes[i]);
-        fuse_lowlevel_notify_inval_inode(notifier->session, inodes[i]->number, -1, 0);
+        if (!is_swept(inodes[i], epoch)) {
+            drop_name(notifier, inodes[i]);
+            fuse_lowlevel_notify_inval_inode(notifier->session, inodes[i]->number, -1, 0);
+        }
         inode_put(notifier->inodes, inodes[i]);
     }
     free(inodes);

@@ -62,7 +62,9 @@ static bool listing_fill(struct listing *listing, const struct dir_name *names, 
     return true;
 }
 
-/* The kernel may keep a bucket's listing while every change is told. */
+/* The kernel may keep a bucket's listing while every change is told. It answers the next one from
+ * that only where it has the attributes too: without them each that is asked for would be a lookup
+ * of its own, which is slower than to have the listing again with all of them. */
 static void reply_opendir(struct op *op, struct listing *listing)
 {
     struct bucket *bucket = op->inode->bucket;
@@ -71,7 +73,7 @@ static void reply_opendir(struct op *op, struct listing *listing)
 
     op->info.fh = (uint64_t)(uintptr_t)listing;
     op->info.cache_readdir = live;
-    op->info.keep_cache = live;
+    op->info.keep_cache = live && atomic_load(&op->inode->listed_plus);
     if (!op_claim(op) || fuse_reply_open(op->request, &op->info) < 0)
         listing_free(listing);
     op_done(op);
@@ -376,6 +378,14 @@ static enum jsfs_status fill_from_listing(struct page *page, const struct listin
     return fill_from_special(page, FIRST_COOKIE + (off_t)listing->count, offset);
 }
 
+/* An empty answer only says that the end was reached before. */
+static void note_listing(const struct page *page, off_t offset)
+{
+    if (page->used > 0)
+        atomic_store(&page->op->inode->listed_plus,
+                     page->plus && (offset > 0 || !page->full));
+}
+
 /* The kernel counts what it got even when a later entry did not fit, so once a reply was filled
  * it is sent; only an interrupted one loses references, which the unmount frees.
  */
@@ -402,6 +412,7 @@ static void read_directory(struct op *op, const struct listing *listing, bool pl
     }
     if (status == JSFS_NOT_FOUND) /* removed while it was open: an empty directory */
         status = JSFS_OK;
+    note_listing(&page, offset);
     if (status != JSFS_OK)
         op_reply_status(op, status);
     else

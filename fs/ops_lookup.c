@@ -46,12 +46,27 @@ void op_reply_entry(struct op *op)
     op_done(op);
 }
 
+/* A change that came before the doubt was noted does not tell the kernel of this answer. */
+static bool is_still_absent(struct op *op)
+{
+    struct tree_attr attr;
+
+    inode_doubt(op->inode, op->name);
+    if (op->path == NULL ||
+        tree_lookup(bucket_tree(op->inode->bucket), op->path, &attr) != JSFS_OK)
+        return true;
+    object_meta_free(attr.meta);
+    return false;
+}
+
 static void reply_absent(struct op *op)
 {
     struct fuse_entry_param entry = {
         .entry_timeout = attr_absence_timeout(op->fs, op->inode->bucket),
     };
 
+    if (entry.entry_timeout > 0 && !is_still_absent(op))
+        entry.entry_timeout = 0;
     if (op->moved || entry.entry_timeout <= 0) {
         op_reply_errno(op, ENOENT);
         return;
