@@ -50,12 +50,14 @@ jsfs_unit_tests(jsfs_core
     embedded
     executor
     header_block
+    history
     js_api
     js_reply
     js_reply_ack
     js_time
     json_line
     kv_batch
+    kv_history
     kv_store
     log
     name_codec

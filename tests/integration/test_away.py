@@ -132,6 +132,21 @@ def test_what_needs_a_stopped_server_fails_and_does_not_hang(home, mnt):
         os.unlink(mnt.kv("keys", "known"))
 
 
+def test_the_keys_of_a_history_stay_while_the_server_is_stopped(home, mnt):
+    home.stop()
+    history = mnt.kv("keys", ".jsfs", "history")
+    assert sorted(os.listdir(history)) == ["dir", "known", "unread"]
+    with refused(*AWAY):
+        os.listdir(history / "known")
+    with refused(*AWAY):
+        os.stat(history / "known" / "@1")
+    with refused(*AWAY):
+        os.rmdir(history / "known")
+    with refused(*AWAY):
+        os.getxattr(mnt.kv("keys"), "user.nats.values")
+    assert os.getxattr(mnt.kv("keys", "known"), "user.nats.key") == b"known"
+
+
 def test_it_unmounts_while_the_server_is_stopped(home, mnt):
     home.stop()
     assert mnt.unmount() == 0
@@ -205,6 +220,12 @@ STUCK = {
                         "file = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)\n"
                         "os.write(file, b'written')\nprint('ready', flush=True)\nos.close(file)"),
     "remove a key": ("keys/known", "kv", "print('ready', flush=True)\nos.unlink(sys.argv[1])"),
+    "list a history": ("keys/.jsfs/history/known", "kv",
+                       "print('ready', flush=True)\nos.listdir(sys.argv[1])"),
+    "purge a key": ("keys/.jsfs/history/known", "kv",
+                    "print('ready', flush=True)\nos.rmdir(sys.argv[1])"),
+    "read a bucket's status": ("keys", "kv", "print('ready', flush=True)\n"
+                               "os.getxattr(sys.argv[1], 'user.nats.values')"),
     "make a bucket": ("fresh", "kv", "print('ready', flush=True)\nos.mkdir(sys.argv[1])"),
 }
 

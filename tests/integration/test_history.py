@@ -416,6 +416,21 @@ def test_nothing_is_purged_or_erased_through_a_read_only_mount(mount, kv, kv_buc
     assert len(kv.history(bucket, "gone")) == 2
 
 
+def test_a_mirror_shows_what_it_has_copied_and_erases_nothing(mnt, kv, kv_bucket, unique, wire):
+    origin, mirror = kv_bucket(history=3), unique()
+    kv.put(origin, "k", b"1")
+    kv.delete(origin, "k")
+    wire.stream_create(f"KV_{mirror}", mirror={"name": f"KV_{origin}"}, mirror_direct=True,
+                       allow_direct=True, max_msgs_per_subject=3)
+    wait_until(lambda: wire.stream_info(f"KV_{mirror}")["state"]["messages"] == 2, "it is filled")
+    wait_until(lambda: os.listdir(deleted_of(mnt, mirror)) == ["k"], "it is shown")
+    assert sorted(os.listdir(history_of(mnt, mirror, "k"))) == ["@1", "@2.deleted"]
+    assert deleted_of(mnt, mirror, "k").read_bytes() == b"1"
+    with refused(errno.EPERM):
+        os.remove(deleted_of(mnt, mirror, "k"))
+    assert len(kv.history(origin, "k")) == 2
+
+
 @pytest.mark.parametrize("part", ["history", "deleted"])
 def test_a_large_bucket_is_listed_whole(mnt, kv, kv_bucket, part):
     bucket = kv_bucket(history=2)

@@ -5,6 +5,7 @@
 #include "core/js_reply.h"
 #include "core/cleanup.h"
 #include "tests/support/failing_malloc.h"
+#include <stdio.h>
 #include <string.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,6 +33,25 @@
     "\"metadata\":{\"_nats.level\":\"5\"}},\"created\":\"2026-11-21T10:07:31.5Z\","      \
     "\"state\":{\"messages\":4,\"bytes\":42,\"first_seq\":2,\"first_ts\":\"x\","         \
     "\"last_seq\":7,\"last_ts\":\"x\",\"num_subjects\":3,\"consumer_count\":1}"
+
+static void a_description_is_cut_between_two_characters(void **state)
+{
+    char json[2048], text[1025] = "";
+    struct js_stream_info info;
+    struct js_error error;
+
+    (void)state;
+    memset(text, 'y', 1022);
+    memcpy(text + 1022, "\u00e4", sizeof("\u00e4")); /* its second byte would be the 1024th */
+    snprintf(json, sizeof(json),
+             "{\"config\":{\"name\":\"s\",\"description\":\"%s\"},\"state\":{}}", text);
+    assert_int_equal(js_reply_stream_info(json, strlen(json), &error, &info), JSFS_OK);
+    assert_int_equal(strlen(info.description), 1022);
+    assert_memory_equal(info.description, text, 1022);
+    snprintf(json, sizeof(json), "{\"config\":{\"name\":\"s\"},\"state\":{}}");
+    assert_int_equal(js_reply_stream_info(json, strlen(json), &error, &info), JSFS_OK);
+    assert_string_equal(info.description, "");
+}
 
 static void a_stream_is_read_field_by_field(void **state)
 {
@@ -397,6 +417,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stream_is_read_field_by_field),
+        cmocka_unit_test(a_description_is_cut_between_two_characters),
         cmocka_unit_test(a_field_that_an_old_server_does_not_know_is_off),
         cmocka_unit_test(a_page_of_streams_leaves_out_only_what_cannot_be_read),
         cmocka_unit_test(an_empty_page_of_streams_is_null),

@@ -319,6 +319,46 @@ static void a_forgotten_file_commits_nothing_any_more(void **state)
     assert_local(f, "NEW value");
 }
 
+static void a_new_file_takes_a_time_to_live_until_it_is_committed(void **state)
+{
+    struct fixture *f = *state;
+
+    open_new(f);
+    assert_int_equal(value_file_set_ttl(f->file, 5), JSFS_OK);
+    assert_int_equal(value_file_set_ttl(f->file, 7), JSFS_OK);
+    fake_store_fail(f->fake, FAKE_VALUE_PUT, 1, JSFS_NO_SPACE, false);
+    write_text(f, 0, "x");
+    assert_int_equal(commit_now(f, false), JSFS_NO_SPACE);
+    assert_int_equal(value_file_set_ttl(f->file, 9), JSFS_OK);
+    assert_int_equal(commit_now(f, false), JSFS_OK);
+    assert_int_equal(value_file_set_ttl(f->file, 11), JSFS_UNSUPPORTED);
+    assert_int_equal(stat_of(f).ttl_ns, 9);
+}
+
+static void an_exclusive_creation_does_not_end_the_time_for_a_time_to_live(void **state)
+{
+    struct fixture *f = *state;
+    struct end end = END_INIT;
+
+    open_new(f);
+    value_file_create_exclusive(f->file, take, &end);
+    assert_int_equal(wait_for(&end), JSFS_OK);
+    assert_int_equal(value_file_set_ttl(f->file, 5), JSFS_OK);
+    write_text(f, 0, "x");
+    assert_int_equal(commit_now(f, false), JSFS_OK);
+    assert_int_equal(value_file_set_ttl(f->file, 7), JSFS_UNSUPPORTED);
+}
+
+static void an_old_file_takes_no_time_to_live(void **state)
+{
+    struct fixture *f = *state;
+
+    open_old(f);
+    assert_int_equal(value_file_set_ttl(f->file, 5), JSFS_UNSUPPORTED);
+    assert_int_equal(value_file_truncate(f->file, 0, true), JSFS_OK);
+    assert_int_equal(value_file_set_ttl(f->file, 5), JSFS_UNSUPPORTED);
+}
+
 static void a_commit_goes_on_when_the_last_owner_has_gone(void **state)
 {
     struct fixture *f = *state;
@@ -390,6 +430,9 @@ int main(void)
         FILE_TEST(an_edit_during_an_append_that_lost_is_a_conflict),
         FILE_TEST(a_truncation_during_a_commit_makes_the_next_a_replacement),
         FILE_TEST(a_forgotten_file_commits_nothing_any_more),
+        FILE_TEST(a_new_file_takes_a_time_to_live_until_it_is_committed),
+        FILE_TEST(an_exclusive_creation_does_not_end_the_time_for_a_time_to_live),
+        FILE_TEST(an_old_file_takes_no_time_to_live),
         FILE_TEST(a_commit_goes_on_when_the_last_owner_has_gone),
         FILE_TEST(without_memory_nothing_changes),
     };
