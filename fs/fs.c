@@ -10,6 +10,7 @@
 #include "fs/control_events.h"
 #include "fs/fs_state.h"
 #include "fs/handle.h"
+#include "fs/late.h"
 #include "fs/notifier.h"
 #include "fs/op.h"
 #include "fs/ops.h"
@@ -89,12 +90,13 @@ struct fs *fs_new(const struct config *config, const char *server,
     fs->pending = pending_new();
     fs->scratch = scratch_new(config);
     fs->conflicts = open_conflicts(config, server);
+    fs->late = late_new(executor);
     fs->event_readers = event_readers_new();
     fs->cache = chunk_cache_new((size_t)config->cache_bytes);
     struct catalog_observer observer = changes_observer(fs);
     if (fs->inodes != NULL && fs->handles != NULL && fs->parked != NULL &&
         fs->pending != NULL && fs->scratch != NULL && fs->cache != NULL &&
-        fs->conflicts != NULL && fs->event_readers != NULL)
+        fs->conflicts != NULL && fs->late != NULL && fs->event_readers != NULL)
         fs->catalog = catalog_new(connection, executor, config, &observer);
     if (fs->catalog == NULL) {
         fs_free(fs);
@@ -155,6 +157,7 @@ void fs_free(struct fs *fs)
     if (lost > 0)
         jsfs_log(JSFS_LOG_ERROR, "lost: %u values that were in .jsfs/conflicts, for no disk took them",
                  lost);
+    late_free(fs->late);
     chunk_cache_free(fs->cache);
     free(fs);
 }

@@ -19,6 +19,7 @@
 struct conflict_store;
 struct event_readers;
 struct handle_list;
+struct late;
 struct notifier;
 struct op_list;
 struct pending;
@@ -34,6 +35,7 @@ struct fs {
     struct handle_list *handles;
     struct op_list *parked;
     struct conflict_store *conflicts;
+    struct late *late;
     struct pending *pending; /* requests, commits and fetches under way */
     struct notifier *notifier;
     struct event_readers *event_readers;

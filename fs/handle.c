@@ -3,59 +3,13 @@
 #include "fs/handle.h"
 
 #include "core/cleanup.h"
-#include "core/clock.h"
-#include "core/log.h"
+#include "fs/late.h"
 #include "fs/loss.h"
-#include "fs/handle_private.h"
 #include "fs/notifier.h"
 #include "fs/pending.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-
-struct handle_list *handle_list_new(void)
-{
-    struct handle_list *list = calloc(1, sizeof(*list));
-    pthread_condattr_t monotonic;
-
-    if (list == NULL)
-        return NULL;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_mutex_init(&list->lock, NULL);
-    pthread_cond_init(&list->committed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    return list;
-}
-
-void handle_list_free(struct handle_list *list)
-{
-    if (list == NULL)
-        return;
-    while (list->first != NULL) /* the kernel releases nothing at unmount */
-        handle_unref(list->first);
-    pthread_cond_destroy(&list->committed);
-    pthread_mutex_destroy(&list->lock);
-    free(list);
-}
-
-pid_t handle_process_of(pid_t thread)
-{
-    char path[64], line[128];
-    int process = 0;
-
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)thread);
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return 0;
-    while (fgets(line, sizeof(line), file) != NULL)
-        if (sscanf(line, "Tgid: %d", &process) == 1)
-            break;
-    fclose(file);
-    return process;
-}
 
 struct handle *handle_new(struct fs *fs, struct inode *inode, int flags)
 {
@@ -74,23 +28,8 @@ struct handle *handle_new(struct fs *fs, struct inode *inode, int flags)
     inode->opened++;
     inode->writable += handle->writable;
     pthread_mutex_unlock(&inode->lock);
-    SCOPED_LOCK(&fs->handles->lock);
-    handle->after = fs->handles->first;
-    if (handle->after != NULL)
-        handle->after->before = handle;
-    fs->handles->first = handle;
+    handle_list_add(fs->handles, handle);
     return handle;
-}
-
-static void unlink_handle(struct handle_list *list, struct handle *handle)
-{
-    SCOPED_LOCK(&list->lock);
-    if (handle->before != NULL)
-        handle->before->after = handle->after;
-    else
-        list->first = handle->after;
-    if (handle->after != NULL)
-        handle->after->before = handle->before;
 }
 
 /* An upload that is kept until the handle ends, because a commit may still use it. */
@@ -178,6 +117,16 @@ static void keep_uncommitted(struct handle *handle, struct value_file *value)
         loss_keep(handle->fs, inode, value, JSFS_INTERRUPTED, NULL, NULL);
 }
 
+bool handle_try_ref(struct handle *handle)
+{
+    unsigned references = atomic_load(&handle->references);
+
+    while (references > 0)
+        if (atomic_compare_exchange_weak(&handle->references, &references, references + 1))
+            return true;
+    return false;
+}
+
 void handle_unref(struct handle *handle)
 {
     if (handle == NULL || atomic_fetch_sub(&handle->references, 1) != 1)
@@ -185,7 +134,8 @@ void handle_unref(struct handle *handle)
     struct fs *fs = handle->fs;
     struct inode *inode = handle->inode;
 
-    unlink_handle(fs->handles, handle);
+    late_forget(fs->late, handle);
+    handle_list_remove(fs->handles, handle);
     reader_free(handle->reader);
     struct leftovers left = close_inode(handle);
     close_uploads(handle->upload, handle->retired);
@@ -324,6 +274,13 @@ static void drop_content(struct inode *inode)
     bytes_unref(content);
 }
 
+/* Borrowed: it stays while a handle that may write is open. */
+static struct value_file *value_of(struct inode *inode)
+{
+    SCOPED_LOCK(&inode->lock);
+    return inode->value;
+}
+
 static void loss_kept(void *arg, enum jsfs_status status)
 {
     end_commit(arg, status);
@@ -336,11 +293,11 @@ static void value_committed(void *arg, enum jsfs_status status)
     struct value_file_stat state;
 
     if (status == JSFS_CONFLICT) { /* it will not land: kept before anybody is told */
-        loss_keep(handle->fs, handle->inode, handle->inode->value, status, loss_kept, commit);
+        loss_keep(handle->fs, handle->inode, value_of(handle->inode), status, loss_kept, commit);
         return;
     }
     if (status == JSFS_OK) {
-        value_file_get(handle->inode->value, &state);
+        value_file_get(value_of(handle->inode), &state);
         struct tree_attr attr = {
             .type = TREE_FILE,
             .local = state.sequence == 0,
@@ -359,7 +316,7 @@ static void value_committed(void *arg, enum jsfs_status status)
 
 static bool has_work(struct handle *handle, bool release)
 {
-    if (handle->inode->value != NULL)
+    if (value_of(handle->inode) != NULL)
         return true; /* the value file knows best */
     return handle->upload != NULL && (atomic_load(&handle->written) ||
                                       (release && atomic_load(&handle->uncommitted)));
@@ -387,8 +344,10 @@ void handle_commit(struct handle *handle, bool release, handle_done *done, void 
     *commit = (struct commit){handle_ref(handle), handle->upload, done, arg};
     pthread_mutex_unlock(&handle->inode->lock);
     pending_begin(handle->fs->pending);
-    if (handle->inode->value != NULL) {
-        value_file_commit(handle->inode->value, release, value_committed, commit);
+    struct value_file *value = value_of(handle->inode);
+    if (value != NULL) {
+        atomic_store(&handle->written, false);
+        value_file_commit(value, release, value_committed, commit);
         return;
     }
     struct store_write write = {

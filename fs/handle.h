@@ -9,6 +9,7 @@
 #include "core/reader.h"
 #include "core/upload.h"
 #include "fs/fs_state.h"
+#include "fs/handle_list.h"
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
@@ -30,13 +31,12 @@ struct handle {
                                 be written is not committed, until it is truncated */
     atomic_uint references;
     struct handle *before, *after; /* the list of open ones; handle_list lock */
+    struct handle *to_commit;      /* a list of handle_list_commit() */
+    struct handle *late_next;      /* late lock */
+    int64_t late_ms;               /* late lock; when it is committed, 0: not in the list */
 };
 
-struct handle_list;
 struct retired;
-
-struct handle_list *handle_list_new(void);
-void handle_list_free(struct handle_list *list);
 
 /* A handle on an inode, which gets a reference, in the list; raises opened and, for a writable
  * one, writers.
@@ -46,6 +46,9 @@ struct handle *handle_new(struct fs *fs, struct inode *inode, int flags);
 
 /* One more reference; returns its argument. */
 struct handle *handle_ref(struct handle *handle);
+
+/* The same, unless the last one has just gone and the handle is on its way out. */
+bool handle_try_ref(struct handle *handle);
 
 /* Give a reference back; NULL is fine. The last one takes it out of the list and frees it: what
  * only open handles need goes from the inode (value file, content, source; its chunks are
@@ -62,24 +65,9 @@ enum jsfs_status handle_start_upload(struct handle *handle, bool commits);
 void handle_drop_local(struct fs *fs, struct inode *inode);
 void handle_hide_local(struct fs *fs, struct inode *inode);
 
-typedef void handle_done(void *arg, enum jsfs_status status);
-
 /* Commit what the handle has written; release: also a truncation or creation without a write.
  * After an upload or a value was committed the inode shows it. Holds a reference until done.
  */
 void handle_commit(struct handle *handle, bool release, handle_done *done, void *arg);
-
-/* Commit every open handle and wait, at most timeout_ms.
- *   returns   how many could not be
- */
-unsigned handle_list_commit(struct handle_list *list, int timeout_ms);
-
-/* Commit the open handles on a name of a bucket and below it, before it gets another name; done
- * gets the first failure. Does not block. */
-void handle_list_commit_below(struct handle_list *list, const struct bucket *bucket,
-                              const char *path, handle_done *done, void *arg);
-
-/* The thread group of a thread id, as the kernel gives them in requests; 0 when it has ended. */
-pid_t handle_process_of(pid_t thread);
 
 #endif

@@ -1,14 +1,68 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* handle_list.c - committing many open handles.
- * Layer 5, a part of handle.h.
- */
+/* handle_list.c - see handle_list.h. Layer 5. */
+#include "fs/handle_list.h"
+
 #include "core/cleanup.h"
 #include "core/clock.h"
 #include "core/log.h"
-#include "fs/handle_private.h"
+#include "fs/handle.h"
 
 #include <errno.h>
 #include <string.h>
+
+struct handle_list {
+    pthread_mutex_t lock;
+    pthread_cond_t committed;
+    struct handle *first; /* lock */
+    unsigned waiting;     /* lock: commits of handle_list_commit that have not ended */
+    unsigned failed;      /* lock */
+};
+
+struct handle_list *handle_list_new(void)
+{
+    struct handle_list *list = calloc(1, sizeof(*list));
+    pthread_condattr_t monotonic;
+
+    if (list == NULL)
+        return NULL;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&list->lock, NULL);
+    pthread_cond_init(&list->committed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    return list;
+}
+
+void handle_list_free(struct handle_list *list)
+{
+    if (list == NULL)
+        return;
+    while (list->first != NULL) /* the kernel releases nothing at unmount */
+        handle_unref(list->first);
+    pthread_cond_destroy(&list->committed);
+    pthread_mutex_destroy(&list->lock);
+    free(list);
+}
+
+void handle_list_add(struct handle_list *list, struct handle *handle)
+{
+    SCOPED_LOCK(&list->lock);
+    handle->after = list->first;
+    if (handle->after != NULL)
+        handle->after->before = handle;
+    list->first = handle;
+}
+
+void handle_list_remove(struct handle_list *list, struct handle *handle)
+{
+    SCOPED_LOCK(&list->lock);
+    if (handle->before != NULL)
+        handle->before->after = handle->after;
+    else
+        list->first = handle->after;
+    if (handle->after != NULL)
+        handle->after->before = handle->before;
+}
 
 static void one_committed(void *arg, enum jsfs_status status)
 {
@@ -27,70 +81,34 @@ static void one_committed(void *arg, enum jsfs_status status)
     pthread_cond_signal(&list->committed);
 }
 
-/* A reference, unless the last one has just gone and the handle is about to leave the list. */
-static bool try_ref(struct handle *handle)
+/* The handles that may have work, counted and linked by to_commit: a RELEASE of one of them may
+ * run meanwhile, and memory may be out.
+ */
+static struct handle *writable_handles(struct handle_list *list)
 {
-    unsigned references = atomic_load(&handle->references);
-
-    while (references > 0)
-        if (atomic_compare_exchange_weak(&handle->references, &references, references + 1))
-            return true;
-    return false;
-}
-
-/* Which handles: those on a name and below it; bucket NULL: all. */
-struct where {
-    const struct bucket *bucket;
-    const char *path;
-};
-
-static bool is_there(const struct handle *handle, const struct where *where)
-{
-    const struct inode *inode = handle->inode;
-    size_t size = where->bucket != NULL ? strlen(where->path) : 0;
-
-    return where->bucket == NULL ||
-           (inode->bucket == where->bucket && strncmp(inode->path, where->path, size) == 0 &&
-            (inode->path[size] == '\0' || inode->path[size] == '/'));
-}
-
-/* The handles that may have work, counted: a RELEASE of one of them may run meanwhile. */
-static struct handle **writable_handles_locked(struct handle_list *list,
-                                               const struct where *where, unsigned *count)
-{
-    size_t all = 0;
-
-    for (struct handle *handle = list->first; handle != NULL; handle = handle->after)
-        all++;
-    struct handle **out = calloc(all + 1, sizeof(struct handle *));
-    *count = 0;
-    for (struct handle *handle = list->first; out != NULL && handle != NULL;
-         handle = handle->after)
-        if (handle->writable && is_there(handle, where) && try_ref(handle))
-            out[(*count)++] = handle;
-    return out;
-}
-
-static struct handle **all_writable(struct handle_list *list, unsigned *count)
-{
-    static const struct where everywhere = {NULL, NULL};
-
     SCOPED_LOCK(&list->lock);
-    struct handle **handles = writable_handles_locked(list, &everywhere, count);
+    struct handle *found = NULL;
 
-    list->waiting += *count;
     list->failed = 0;
-    return handles;
+    for (struct handle *handle = list->first; handle != NULL; handle = handle->after) {
+        if (!handle->writable || !handle_try_ref(handle))
+            continue;
+        handle->to_commit = found;
+        found = handle;
+        list->waiting++;
+    }
+    return found;
 }
 
 unsigned handle_list_commit(struct handle_list *list, int timeout_ms)
 {
     struct timespec deadline = clock_deadline(timeout_ms);
-    unsigned count;
-    CLEANUP(cleanup_free) struct handle **handles = all_writable(list, &count);
+    struct handle *next = NULL;
 
-    for (unsigned i = 0; i < count; i++)
-        handle_commit(handles[i], true, one_committed, handles[i]);
+    for (struct handle *handle = writable_handles(list); handle != NULL; handle = next) {
+        next = handle->to_commit;
+        handle_commit(handle, true, one_committed, handle);
+    }
     SCOPED_LOCK(&list->lock);
     while (list->waiting > 0)
         if (pthread_cond_timedwait(&list->committed, &list->lock, &deadline) == ETIMEDOUT)
@@ -146,6 +164,38 @@ static void commit_member(struct group *group, struct handle *handle)
     handle_commit(handle, true, member_committed, member);
 }
 
+/* Which handles: those on a name and below it. */
+struct where {
+    const struct bucket *bucket;
+    const char *path;
+};
+
+static bool is_there(const struct handle *handle, const struct where *where)
+{
+    const struct inode *inode = handle->inode;
+    size_t size = strlen(where->path);
+
+    return inode->bucket == where->bucket && strncmp(inode->path, where->path, size) == 0 &&
+           (inode->path[size] == '\0' || inode->path[size] == '/');
+}
+
+/* The writable ones of them, counted; NULL without memory. */
+static struct handle **handles_below_locked(struct handle_list *list,
+                                               const struct where *where, unsigned *count)
+{
+    size_t all = 0;
+
+    for (struct handle *handle = list->first; handle != NULL; handle = handle->after)
+        all++;
+    struct handle **out = calloc(all + 1, sizeof(struct handle *));
+    *count = 0;
+    for (struct handle *handle = list->first; out != NULL && handle != NULL;
+         handle = handle->after)
+        if (handle->writable && is_there(handle, where) && handle_try_ref(handle))
+            out[(*count)++] = handle;
+    return out;
+}
+
 void handle_list_commit_below(struct handle_list *list, const struct bucket *bucket,
                               const char *path, handle_done *done, void *arg)
 {
@@ -160,7 +210,7 @@ void handle_list_commit_below(struct handle_list *list, const struct bucket *buc
     *group = (struct group){.left = 1, .failed = JSFS_OK, .done = done, .arg = arg};
     pthread_mutex_lock(&list->lock);
     CLEANUP(cleanup_free)
-    struct handle **handles = writable_handles_locked(list, &where, &count);
+    struct handle **handles = handles_below_locked(list, &where, &count);
     pthread_mutex_unlock(&list->lock);
     for (unsigned i = 0; i < count; i++)
         commit_member(group, handles[i]);

@@ -5,6 +5,8 @@
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "fs/attr.h"
+#include "fs/late.h"
+#include "fs/process.h"
 #include "fs/special.h"
 
 #include <errno.h>
@@ -180,9 +182,10 @@ static void write_object(struct op *op, const char *data)
     upload_write(handle->upload, op->offset, data, op->size, object_written, op);
 }
 
+/* A page of a mapping comes with any handle that may write, and belongs where it says. */
 static void write_value(struct op *op, const char *data)
 {
-    bool append = (op->handle->flags & O_APPEND) != 0;
+    bool append = (op->handle->flags & O_APPEND) != 0 && !op->info.writepage;
     enum jsfs_status status =
         value_file_write(op->inode->value, op->offset, data, op->size, append);
 
@@ -259,20 +262,35 @@ static void commit(struct op *op)
     handle_commit(op->handle, false, committed, op);
 }
 
-/* Nothing is to be committed by this close: it cannot write, or another process will. */
-static bool is_left_open(const struct op *op)
+/* Has the closing process inherited the descriptor from who opened the file, and has that one his
+ * own still open? Then its close is the one that commits. An object's upload is never finished by
+ * a child, because then nothing could be added to it.
+ */
+static bool is_childs_copy(const struct op *op)
 {
-    pid_t opener = op->handle->opener;
+    const struct handle *handle = op->handle;
 
-    return !op->handle->writable ||
-           (opener != 0 && atomic_load(&op->handle->written) &&
-            handle_process_of(fuse_req_ctx(op->request)->pid) != opener);
+    if (handle->opener == 0 || !atomic_load(&handle->written) ||
+        process_of(fuse_req_ctx(op->request)->pid) == handle->opener)
+        return false;
+    return bucket_kind(op->inode->bucket) == STORE_OBJECT ||
+           process_writes(handle->opener, op->inode->shown_number);
 }
 
-/* Each close(2) of each duplicate comes here, before the result reaches the program. A child
- * that inherited the descriptor must not finish the upload of an object when it exits; that
- * close commits nothing, and release will if nobody else does.
- */
+static void flush(struct op *op)
+{
+    if (!op->handle->writable) {
+        op_reply_errno(op, 0);
+    } else if (is_childs_copy(op)) {
+        if (bucket_kind(op->inode->bucket) == STORE_KV)
+            late_commit(op->fs->late, op->handle);
+        op_reply_errno(op, 0);
+    } else {
+        commit(op);
+    }
+}
+
+/* Each close(2) of each duplicate comes here, before the result reaches the program. */
 void op_flush(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info)
 {
     struct op *op = op_new_open(request, "flush", number);
@@ -283,10 +301,8 @@ void op_flush(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info
     op->handle = op_handle(info);
     if (op->inode->special != NULL)
         serve_special(op, op->inode->special->ops->flush, 0);
-    else if (is_left_open(op))
-        op_reply_errno(op, 0);
     else
-        commit(op);
+        flush(op);
     op_park(op);
 }
 

@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "fs/attr.h"
 #include "fs/scratch_hold.h"
+#include "fs/process.h"
 #include "fs/special.h"
 
 #include <errno.h>
@@ -183,6 +184,12 @@ static void prepare_object(struct op *op)
     }
 }
 
+static bool is_fetched(struct inode *inode)
+{
+    SCOPED_LOCK(&inode->lock);
+    return inode->fetched;
+}
+
 void op_prepare_handle(struct op *op)
 {
     struct handle *handle = op->handle;
@@ -198,7 +205,7 @@ void op_prepare_handle(struct op *op)
         prepare_object(op);
     else if (handle->writable)
         prepare_value(op);
-    else if (inode->fetched || attr.size_bytes == 0)
+    else if (attr.size_bytes == 0 || is_fetched(inode))
         op->resume(op, JSFS_OK);
     else
         content_fetch(op, inode);
@@ -270,8 +277,8 @@ static void open_file(struct op *op)
         return;
     }
     op->handle->exclusive = op->exclusive;
-    if (op->handle->writable && bucket_kind(op->child->bucket) == STORE_OBJECT)
-        op->handle->opener = handle_process_of(fuse_req_ctx(op->request)->pid);
+    if (op->handle->writable)
+        op->handle->opener = process_of(fuse_req_ctx(op->request)->pid);
     op_prepare_handle(op);
 }
 

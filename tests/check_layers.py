@@ -21,9 +21,8 @@ LAYERS = {
     4: "core/: bucket bucket_* catalog catalog_* chunk_cache chunk_layout conflict_* history"
        " history_* reader source source_* tree tree_* upload upload_* value_*",
     5: "fs/: attr changes content control control_* daemon drain errno_map failure fs fs_state"
-       " handle handle_* inode inode_* loss main mount mountpoint notifier op ops ops_* options pending"
-       " poke poke_*"
-       " scratch scratch_* session_hook signals special xattr",
+       " handle handle_* inode inode_* late loss main mount mountpoint notifier op ops ops_* options"
+       " pending poke poke_* process scratch scratch_* session_hook signals special xattr",
 }
 LISTS = {"core/*.c": "core/CMakeLists.txt", "fs/*.c": "fs/CMakeLists.txt",
          "tests/support/*.c": "tests/unit.cmake", "tests/unit/test_*.c": "tests/unit.cmake",

@@ -97,6 +97,7 @@ jsfs_unit_tests(jsfs_fs
     handle
     inode
     options
+    process
     scratch_pattern
     scratch_table
     xattr)

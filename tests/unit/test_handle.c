@@ -459,25 +459,6 @@ static void chunks_stay_while_a_handle_reads_them(void **state)
 
 /* Processes ----------------------------------------------------------------------------------- */
 
-static void *ask_own_process(void *arg)
-{
-    *(pid_t *)arg = handle_process_of(gettid());
-    return NULL;
-}
-
-static void a_thread_leads_to_its_process(void **state)
-{
-    pthread_t thread;
-    pid_t process = 0;
-
-    (void)state;
-    assert_int_equal(handle_process_of(getpid()), getpid());
-    assert_int_equal(pthread_create(&thread, NULL, ask_own_process, &process), 0);
-    pthread_join(thread, NULL);
-    assert_int_equal(process, getpid());
-    assert_int_equal(handle_process_of(0x7ffffff0), 0);
-}
-
 #define KEY_TEST(test) cmocka_unit_test_setup_teardown(test, make_kv, drop_world)
 #define OBJECT_TEST(test) cmocka_unit_test_setup_teardown(test, make_object, drop_world)
 
@@ -503,7 +484,6 @@ int main(void)
         OBJECT_TEST(an_upload_begun_anew_drops_what_was_written_before),
         OBJECT_TEST(an_exclusive_object_does_not_replace_another),
         OBJECT_TEST(chunks_stay_while_a_handle_reads_them),
-        cmocka_unit_test(a_thread_leads_to_its_process),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
