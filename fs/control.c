@@ -98,6 +98,17 @@ static void control_replace(struct op *op, const char *data, size_t size)
         op->resume(op, JSFS_NOT_ALLOWED);
 }
 
+/* A part's name is renamed to a scratch name. */
+static void control_copy(struct op *op, store_bytes_done *done, void *arg)
+{
+    const struct control_part *part = find_part(op->inode->bucket, op->name);
+
+    if (part != NULL && part->ops->copy != NULL)
+        part->ops->copy(op, done, arg);
+    else
+        done(arg, JSFS_NOT_ALLOWED, NULL, 0);
+}
+
 static double control_attr(struct fs *fs, struct inode *inode, struct stat *out)
 {
     (void)fs;
@@ -108,6 +119,7 @@ const struct special_ops control_ops = {
     .lookup = control_lookup,
     .opendir = control_opendir,
     .replace = control_replace,
+    .copy = control_copy,
     .attr = control_attr,
     .entry_timeout_s = NAME_LIFETIME_S,
 };

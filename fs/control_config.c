@@ -2,6 +2,7 @@
 /* control_config.c - see control_config.h. Layer 5. */
 #include "fs/control_config.h"
 
+#include "core/cleanup.h"
 #include "core/log.h"
 #include "fs/control_text.h"
 #include "fs/errno_map.h"
@@ -68,6 +69,37 @@ static void config_replace(struct op *op, const char *data, size_t size)
     bucket_configure(op->other->bucket, data, size, replaced, op);
 }
 
+/* Who gets the text as bytes. */
+struct copy {
+    store_bytes_done *done;
+    void *arg;
+};
+
+static void text_came(void *arg, enum jsfs_status status, const char *text)
+{
+    struct copy *copy = arg;
+    CLEANUP(cleanup_bytes) struct bytes *bytes = NULL;
+
+    if (status == JSFS_OK) {
+        bytes = bytes_copy(text, strlen(text));
+        status = bytes != NULL ? JSFS_OK : JSFS_NO_MEMORY;
+    }
+    copy->done(copy->arg, status, bytes, 0);
+    free(copy);
+}
+
+static void config_copy(struct op *op, store_bytes_done *done, void *arg)
+{
+    struct copy *copy = malloc(sizeof(*copy));
+
+    if (copy == NULL) {
+        done(arg, JSFS_NO_MEMORY, NULL, 0);
+        return;
+    }
+    *copy = (struct copy){done, arg};
+    bucket_config(op->inode->bucket, text_came, copy);
+}
+
 const struct special_ops control_config_ops = {
     .open = config_open,
     .read = control_text_read,
@@ -79,5 +111,6 @@ const struct special_ops control_config_ops = {
     .getattr = config_getattr,
     .attr = config_attr,
     .replace = config_replace,
+    .copy = config_copy,
     .entry_timeout_s = 3600,
 };

@@ -444,6 +444,7 @@ const struct special_ops scratch_ops = {
     .read = scratch_read,
     .write = scratch_write,
     .flush = scratch_flush,
+    .fsync = scratch_flush,
     .setattr = scratch_setattr,
     .attr = scratch_attr,
     .free = scratch_file_free,

@@ -87,6 +87,7 @@ enum jsfs_status scratch_file_fill_locked(struct scratch_file *file, const struc
 
 void scratch_file_touch_locked(struct scratch_file *file)
 {
+    file->probe = false; /* nobody renames a probe */
     file->attr.st_ctim = now();
 }
 

@@ -181,6 +181,10 @@ static void rename_to_store(struct renaming *renaming)
         refuse(renaming, "a key cannot be a link or a fifo");
         return;
     }
+    if (scratch_in_tree(op->other) && bucket_is_read_only(op->other->bucket)) {
+        reply_renamed(renaming, JSFS_SEALED);
+        return;
+    }
     if (scratch_in_tree(op->other)) {
         publish(renaming);
         return;
@@ -328,6 +332,8 @@ static void rename_from_store(struct renaming *renaming)
         reply_renamed(renaming, JSFS_NO_MEMORY);
     else if ((renaming->flags & RENAME_EXCHANGE) != 0)
         reply_renamed(renaming, JSFS_INVALID);
+    else if (bucket_is_read_only(op->inode->bucket))
+        reply_renamed(renaming, JSFS_SEALED);
     else
         handle_list_commit_below(op->fs->handles, op->inode->bucket, op->path,
                                  handles_committed, renaming);

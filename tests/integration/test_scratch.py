@@ -500,6 +500,65 @@ def test_handles_on_the_replaced_key_keep_their_version(mnt, kv, kv_bucket, told
     assert told(bucket) == [("f", "PUT", b"old"), ("f", "PUT", b"new")]
 
 
+def test_a_bucket_that_takes_no_writes_takes_no_rename(mnt, kv, kv_bucket, unique, wire):
+    origin, name = kv_bucket(history=5), unique()
+    kv.put(origin, "f", b"value")
+    wire.stream_create(f"KV_{name}", sources=[{"name": f"KV_{origin}"}], allow_direct=True,
+                       max_msgs_per_subject=1, discard="new", allow_rollup_hdrs=True)
+    wait_until(lambda: content(mnt.kv(name, "f")) == b"value", "it is filled")
+    make(mnt.kv(name, ".f.swp"), b"swap")
+    for names in ((".f.swp", "g"), ("f", "f~")):
+        with refused(errno.EROFS):
+            os.rename(mnt.kv(name, names[0]), mnt.kv(name, names[1]))
+    assert sorted(os.listdir(mnt.kv(name))) == [".f.swp", "f"]
+
+
+def test_a_mirror_is_saved_at_its_origin(mnt, kv, kv_bucket, unique, told):
+    origin, mirror = kv_bucket(history=5), unique()
+    kv.put(origin, "f", b"old")
+    kv.mirror(mirror, origin)
+    wait_until(lambda: content(mnt.kv(mirror, "f")) == b"old", "it is filled")
+    vim_save(mnt.kv(mirror))
+    assert told(origin) == [("f", "PUT", b"old"), ("f", "PUT", b"new")]
+    assert mnt.kv(mirror, "f").read_bytes() == b"new"
+
+
+# -- the configuration, which is edited, too ---------------------------------------------------
+
+
+@pytest.mark.parametrize("save", [vim_save, sed_save], ids=["vim_save", "sed_save"])
+def test_the_configuration_is_saved_by_renaming(mnt, kv_bucket, wire, save):
+    bucket = kv_bucket(history=5)
+    control = mnt.kv(bucket, ".jsfs")
+    old = (control / "config.json").read_bytes()
+    new = old.replace(b'"max_msgs_per_subject": 5', b'"max_msgs_per_subject": 7')
+    assert new != old
+    if save is sed_save:
+        os.rename(mkstemp(control / "sedAbC123", new), control / "config.json")
+    else:
+        make(control / ".config.json.swp", b"swap")
+        probe(control)
+        os.rename(control / "config.json", control / "config.json~")
+        assert (control / "config.json~").read_bytes() == old
+        write_file(control / "config.json", new)
+        os.unlink(control / "config.json~")
+        os.unlink(control / ".config.json.swp")
+    config = wire.stream_info(f"KV_{bucket}")["config"]
+    assert config["max_msgs_per_subject"] == 7
+    assert (control / "config.json").read_bytes() == new
+    assert not [name for name in os.listdir(control) if "~" in name or "sed" in name]
+
+
+def test_nothing_else_in_the_control_directory_is_renamed(mnt, kv_bucket):
+    control = mnt.kv(kv_bucket(), ".jsfs")
+    make(control / "f~", b"data")
+    for names in (("f~", "status.json"), ("f~", "f"), ("history", "history~"),
+                  ("status.json", "status.json~"), ("config.json", "other.json")):
+        with refused(errno.EPERM, errno.EISDIR, errno.EXDEV):
+            os.rename(control / names[0], control / names[1])
+    os.unlink(control / "f~")
+
+
 # -- scratch files as files ----------------------------------------------------------------------
 
 
