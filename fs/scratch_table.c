@@ -121,13 +121,14 @@ static void lose_name_locked(struct scratch_table *table, struct scratch_file *f
     file->pins = false;
 }
 
-static void set_name_locked(struct scratch_file *file, char *directory, char *name, bool pins)
+static void set_name_locked(struct scratch_file *file, char *directory, char *name, bool in_tree)
 {
     free(file->directory);
     free(file->name);
     file->directory = directory;
     file->name = name;
-    file->pins = pins;
+    file->in_tree = in_tree;
+    file->pins = in_tree;
 }
 
 /* Link a new file. *old is one whose name it takes, with the table's reference. */
@@ -147,6 +148,7 @@ static enum jsfs_status add_locked(struct scratch_table *table, struct scratch_f
         *old = NULL;
         return status;
     }
+    file->in_tree = make->in_tree;
     file->pins = make->in_tree;
     if (*old != NULL)
         lose_name_locked(table, *old);
@@ -211,16 +213,18 @@ static void exchange_locked(struct scratch_table *table, struct scratch_file *on
                             struct scratch_file *two)
 {
     char *directory = one->directory, *name = one->name;
-    bool pins = one->pins;
+    bool pins = one->pins, in_tree = one->in_tree;
 
     unlink_locked(table, one);
     unlink_locked(table, two);
     one->directory = two->directory;
     one->name = two->name;
     one->pins = two->pins;
+    one->in_tree = two->in_tree;
     two->directory = directory;
     two->name = name;
     two->pins = pins;
+    two->in_tree = in_tree;
     link_locked(table, one);
     link_locked(table, two);
 }
@@ -288,54 +292,55 @@ static const char *below(const char *directory, const char *from)
     return is ? directory + size : NULL;
 }
 
-/* The old directories, which only the pin has kept. What still is in one keeps it. */
-static void remove_directories(struct tree *tree, char *directory, size_t shortest)
-{
-    while (strlen(directory) >= shortest &&
-           tree_remove_directory(tree, directory) == JSFS_OK) {
-        char *slash = strrchr(directory, '/');
-
-        if (slash == NULL)
-            return;
-        *slash = '\0';
-    }
-}
-
 /* Without memory a file keeps its old directory, which then has it alone. */
 static void move_locked(struct scratch_file *file, const char *rest, const char *to)
 {
-    struct tree *tree = bucket_tree(file->bucket);
     char *directory = NULL;
 
     if (asprintf(&directory, "%s%s", to, rest) < 0)
         return;
-    bool pins = file->pins && tree_pin(tree, directory) == JSFS_OK;
-    if (file->pins)
-        tree_unpin(tree, file->directory);
     unlink_locked(file->table, file);
-    remove_directories(tree, file->directory, strlen(file->directory) - strlen(rest));
     free(file->directory);
     file->directory = directory;
-    file->pins = pins;
+    file->pins = file->in_tree && tree_pin(bucket_tree(file->bucket), directory) == JSFS_OK;
     link_locked(file->table, file);
+}
+
+/* Those in and below a directory, in order; move_locked() puts them behind the last one. */
+static void each_below_locked(struct scratch_table *table, struct bucket *bucket,
+                              const char *from, const char *to)
+{
+    const struct scratch_file *last = table->newest;
+    struct scratch_file *next = table->oldest;
+
+    for (bool end = last == NULL; !end;) {
+        struct scratch_file *file = next;
+        const char *rest = file->bucket == bucket ? below(file->directory, from) : NULL;
+
+        next = file->newer;
+        end = file == last;
+        if (rest == NULL)
+            continue;
+        if (file->pins)
+            tree_unpin(bucket_tree(bucket), file->directory);
+        file->pins = false;
+        if (to != NULL)
+            move_locked(file, rest, to);
+    }
+}
+
+void scratch_table_release(struct scratch_table *table, struct bucket *bucket,
+                           const char *directory)
+{
+    SCOPED_LOCK(&table->lock);
+    each_below_locked(table, bucket, directory, NULL);
 }
 
 void scratch_table_move(struct scratch_table *table, struct bucket *bucket, const char *from,
                         const char *to)
 {
     SCOPED_LOCK(&table->lock);
-    const struct scratch_file *last = table->newest;
-    struct scratch_file *next = table->oldest;
-
-    for (bool end = last == NULL; !end;) { /* those moved come behind the last one */
-        struct scratch_file *file = next;
-        const char *rest = file->bucket == bucket ? below(file->directory, from) : NULL;
-
-        next = file->newer;
-        end = file == last;
-        if (rest != NULL)
-            move_locked(file, rest, to);
-    }
+    each_below_locked(table, bucket, from, to);
 }
 
 void scratch_table_drop(struct scratch_table *table, const struct bucket *bucket)

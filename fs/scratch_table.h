@@ -31,7 +31,8 @@ struct scratch_file {
     struct bucket *bucket; /* counted */
     char *directory, *name;
     bool linked;           /* it has that name */
-    bool pins;             /* its directory is one of the tree, which it keeps there */
+    bool in_tree;          /* its directory is one of the bucket's tree */
+    bool pins;             /* and is kept there by this file */
     uint64_t cookie;       /* its place in listings */
     struct scratch_file *older, *newer; /* linked ones by cookie */
     struct scratch_file *next;          /* of the same hash */
@@ -91,7 +92,12 @@ enum jsfs_status scratch_table_rename(struct scratch_file *file,
                                       const struct scratch_place *to, bool in_tree,
                                       enum scratch_rename how);
 
-/* A directory of a bucket is now called otherwise: the files in and below it go with it. */
+/* A directory of a bucket is going to be renamed: the files in and below it do not keep it, nor
+ * those below it, until scratch_table_move(). */
+void scratch_table_release(struct scratch_table *table, struct bucket *bucket,
+                           const char *directory);
+
+/* It is now called `to`: the files in and below it go with it. The same name: it has stayed. */
 void scratch_table_move(struct scratch_table *table, struct bucket *bucket, const char *from,
                         const char *to);
 

@@ -317,6 +317,7 @@ static void a_directory_stays_while_files_are_in_it(void **state)
 static void files_go_along_with_a_renamed_directory(void **state)
 {
     struct world *w = *state;
+    struct tree_attr attr;
 
     fake_store_put(w->fixture->fake, "d/e/key", "");
     fake_store_put(w->fixture->fake, "dx/key", "");
@@ -324,6 +325,9 @@ static void files_go_along_with_a_renamed_directory(void **state)
     make_text(w, "d/e", "b~", "b");
     make_text(w, "dx", "c~", "c");
     fake_store_put(w->fixture->fake, "n/e/key", "");
+    scratch_table_release(w->table, w->fixture->bucket, "d");
+    fake_store_mark(w->fixture->fake, "d/e/key", STORE_DELETED);
+    assert_int_equal(tree_lookup(w->tree, "d/e", &attr), JSFS_NOT_FOUND);
     scratch_table_move(w->table, w->fixture->bucket, "d", "n");
     assert_string_equal(text_at(w, "n", "a~"), "a");
     assert_string_equal(text_at(w, "n/e", "b~"), "b");
