@@ -122,6 +122,8 @@ void bucket_config(struct bucket *bucket, bucket_text_done *done, void *arg)
 
 static void refuse(struct question *question, enum jsfs_status status, const char *text)
 {
+    if (status == JSFS_NOT_FOUND) /* of a stream that there was */
+        status = JSFS_STALE;
     if (text[0] == '\0')
         text = jsfs_status_text(status);
     bucket_note_error(question->bucket, "configure", text);

@@ -207,6 +207,14 @@ struct commit {
     void *arg;
 };
 
+/* A handle outlives its bucket: whatever a write then fails with, it is that. */
+static enum jsfs_status of_bucket(struct handle *handle, enum jsfs_status status)
+{
+    if (status == JSFS_NOT_FOUND || (status != JSFS_OK && bucket_is_gone(handle->inode->bucket)))
+        return JSFS_STALE;
+    return status;
+}
+
 static void end_commit(struct commit *commit, enum jsfs_status status)
 {
     struct handle *handle = commit->handle;
@@ -215,7 +223,7 @@ static void end_commit(struct commit *commit, enum jsfs_status status)
     void *arg = commit->arg;
 
     free(commit);
-    done(arg, status);
+    done(arg, of_bucket(handle, status));
     handle_unref(handle);
     pending_end(pending);
 }
@@ -332,7 +340,7 @@ void handle_commit(struct handle *handle, bool release, handle_done *done, void 
         return;
     }
     if (atomic_load(&handle->failed) != JSFS_OK) {
-        done(arg, (enum jsfs_status)atomic_load(&handle->failed));
+        done(arg, of_bucket(handle, (enum jsfs_status)atomic_load(&handle->failed)));
         return;
     }
     commit = calloc(1, sizeof(*commit));
