@@ -19,7 +19,7 @@
 #define FIRST_COOKIE 3   /* offset 3 behind .jsfs, shown or not */
 #define UNKNOWN_NUMBER 0xffffffff /* d_ino that is not told, as in fuse.h */
 #define PAGE_MOST 512    /* names taken from the tree at once */
-#define FIRST_PLUS 16384 /* [bytes] of a directory's first answer with attributes */
+#define FIRST_PLUS 65536 /* [bytes] of a directory's first answer with attributes: some 370 names */
 
 struct listed {
     char *name;
