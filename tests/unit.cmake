@@ -79,6 +79,7 @@ jsfs_unit_tests(jsfs_core
     tree
     tree_held
     tree_hidden
+    tree_timer
     tree_memory
     tree_model
     tree_scale

@@ -127,6 +127,23 @@ static void a_written_time_is_read_back(void **state)
     }
 }
 
+static void a_time_to_live_is_read_as_the_server_does(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t seconds;
+    } cases[] = {{"30", 30},    {"30s", 30},   {"1h30m", 5400}, {"1.5s", 1}, {"1500ms", 1},
+                 {"2m0.5s", 120}, {"500ms", 0}, {"", 0},         {"x", 0},    {"5x", 0},
+                 {"-3", 0},     {"3 s", 0},    {"s", 0}};
+    (void)state;
+
+    for (size_t i = 0; i < COUNT(cases); i++)
+        assert_true(js_time_ttl(cases[i].text) == cases[i].seconds * INT64_C(1000000000));
+    assert_true(js_time_ttl(NULL) == 0);
+    assert_true(js_time_ttl("never") == INT64_MAX);
+    assert_true(js_time_ttl("99999999999999999999") == INT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +151,7 @@ int main(void)
         cmocka_unit_test(what_is_no_time_is_refused),
         cmocka_unit_test(days_are_those_of_timegm),
         cmocka_unit_test(a_written_time_is_read_back),
+        cmocka_unit_test(a_time_to_live_is_read_as_the_server_does),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
