@@ -109,13 +109,13 @@ static int name_it(const char *from, const char *to)
     return link(from, to) == 0 ? 0 : errno;
 }
 
-static int write_beside(const char *directory, const char *path, const struct bytes *bytes,
-                        int64_t modified_ns)
+static int write_beside(const char *directory, const char *path,
+                        const struct bytes *bytes, int64_t modified_ns)
 {
     static atomic_uint counter;
     char temporary[PATH_MAX];
-    int length = snprintf(temporary, sizeof(temporary), "%s/" TEMPORARY "%d.%u", directory,
-                          (int)getpid(), atomic_fetch_add(&counter, 1));
+    int length = snprintf(temporary, sizeof(temporary), "%s/" TEMPORARY "%d.%u",
+                          directory, (int)getpid(), atomic_fetch_add(&counter, 1));
     if (length < 0 || (size_t)length >= sizeof(temporary))
         return ENAMETOOLONG;
     CLEANUP(cleanup_fd)
@@ -214,7 +214,8 @@ bool conflict_disk_holds(const char *path)
 }
 
 int conflict_disk_list(const char *path,
-                       void (*each)(void *arg, const struct conflict_entry *entry), void *arg)
+                       void (*each)(void *arg, const struct conflict_entry *entry),
+                       void *arg)
 {
     DIR *directory = open_directory(AT_FDCWD, path);
     struct stat state;

@@ -20,7 +20,8 @@ int conflict_disk_stat(const char *path, struct conflict_entry *out);
 /* Call each(arg, entry) for every directory that holds a loss somewhere below, and every loss.
  * entry->name is borrowed. Returns 0, ENOENT, ENOTDIR … */
 int conflict_disk_list(const char *path,
-                       void (*each)(void *arg, const struct conflict_entry *entry), void *arg);
+                       void (*each)(void *arg, const struct conflict_entry *entry),
+                       void *arg);
 
 /* True when a loss is somewhere below a directory. */
 bool conflict_disk_holds(const char *path);

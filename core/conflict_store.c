@@ -116,7 +116,8 @@ static enum jsfs_status append_component(struct buffer *name, const char *compon
         component += COMPONENT_MAX;
     }
     if (status == JSFS_OK)
-        status = buffer_append_format(name, "%s%.*s/", split ? "@=" : "", (int)size, component);
+        status = buffer_append_format(name, "%s%.*s/", split ? "@=" : "", (int)size,
+                                      component);
     return status;
 }
 
@@ -231,7 +232,8 @@ unsigned conflict_store_free(struct conflict_store *store)
         CLEANUP(cleanup_free) char *path = disk_path(store, kept->place);
 
         store->kept = kept->next;
-        if (path == NULL || conflict_disk_write(path, kept->bytes, kept->modified_ns) != 0)
+        if (path == NULL ||
+            conflict_disk_write(path, kept->bytes, kept->modified_ns) != 0)
             lost++;
         free_kept(kept);
     }
@@ -244,8 +246,9 @@ unsigned conflict_store_free(struct conflict_store *store)
 /* Keeping -------------------------------------------------------------------------------- */
 
 /* Under one name: JSFS_EXISTS when it is taken. */
-static enum jsfs_status keep_as(const struct conflict_place *place, struct conflict_loss *loss,
-                                const char *name, int64_t now_ns)
+static enum jsfs_status keep_as(const struct conflict_place *place,
+                                struct conflict_loss *loss, const char *name,
+                                int64_t now_ns)
 {
     struct conflict_store *store = place->store;
     CLEANUP(cleanup_free) char *where = place_of(place, name);
@@ -258,7 +261,8 @@ static enum jsfs_status keep_as(const struct conflict_place *place, struct confl
     pthread_mutex_unlock(&store->lock);
     if (taken)
         return JSFS_EXISTS;
-    loss->disk_errno = path != NULL ? conflict_disk_write(path, loss->bytes, now_ns) : ENOENT;
+    loss->disk_errno =
+        path != NULL ? conflict_disk_write(path, loss->bytes, now_ns) : ENOENT;
     if (loss->disk_errno == 0)
         return JSFS_OK;
     if (loss->disk_errno == EEXIST)
@@ -314,7 +318,8 @@ enum jsfs_status conflict_store_stat(const struct conflict_place *place, const c
                                      struct conflict_entry *out)
 {
     CLEANUP(cleanup_free) char *where = place_of(place, name);
-    CLEANUP(cleanup_free) char *path = where != NULL ? disk_path(place->store, where) : NULL;
+    CLEANUP(cleanup_free)
+    char *path = where != NULL ? disk_path(place->store, where) : NULL;
     int error = path != NULL ? conflict_disk_stat(path, out) : ENOENT;
 
     if (where == NULL)
@@ -360,7 +365,8 @@ static void add_entry(void *arg, const struct conflict_entry *entry)
     entries[list->count++].name = name;
 }
 
-static void add_kept_locked(struct listing *listing, const struct kept *kept, const char *rest)
+static void add_kept_locked(struct listing *listing, const struct kept *kept,
+                            const char *rest)
 {
     CLEANUP(cleanup_free) char *name = strndup(rest, strcspn(rest, "/"));
     struct conflict_entry entry = {
@@ -392,7 +398,8 @@ enum jsfs_status conflict_store_list(const struct conflict_place *place, const c
                                      struct conflict_list *out)
 {
     CLEANUP(cleanup_free) char *where = place_of(place, name);
-    CLEANUP(cleanup_free) char *path = where != NULL ? disk_path(place->store, where) : NULL;
+    CLEANUP(cleanup_free)
+    char *path = where != NULL ? disk_path(place->store, where) : NULL;
     struct conflict_list list = {NULL, 0};
     struct listing listing = {&list, JSFS_OK};
 
@@ -421,8 +428,8 @@ void conflict_list_clear(struct conflict_list *list)
 /* Removing ------------------------------------------------------------------------------- */
 
 /* JSFS_NOT_FOUND: memory has nothing of it. */
-static enum jsfs_status remove_from_memory(struct conflict_store *store, const char *place,
-                                           bool directory)
+static enum jsfs_status remove_from_memory(struct conflict_store *store,
+                                           const char *place, bool directory)
 {
     SCOPED_LOCK(&store->lock);
     struct kept **at = &store->kept;
@@ -442,11 +449,12 @@ static enum jsfs_status remove_from_memory(struct conflict_store *store, const c
     return JSFS_OK;
 }
 
-enum jsfs_status conflict_store_remove(const struct conflict_place *place, const char *name,
-                                       bool directory)
+enum jsfs_status conflict_store_remove(const struct conflict_place *place,
+                                       const char *name, bool directory)
 {
     CLEANUP(cleanup_free) char *where = place_of(place, name);
-    CLEANUP(cleanup_free) char *path = where != NULL ? disk_path(place->store, where) : NULL;
+    CLEANUP(cleanup_free)
+    char *path = where != NULL ? disk_path(place->store, where) : NULL;
     struct conflict_entry entry;
 
     if (where == NULL)
@@ -478,7 +486,8 @@ enum jsfs_status conflict_store_open(const struct conflict_place *place, const c
                                      struct conflict_file **out)
 {
     CLEANUP(cleanup_free) char *where = place_of(place, name);
-    CLEANUP(cleanup_free) char *path = where != NULL ? disk_path(place->store, where) : NULL;
+    CLEANUP(cleanup_free)
+    char *path = where != NULL ? disk_path(place->store, where) : NULL;
     struct conflict_file *file = calloc(1, sizeof(*file));
     int error = ENOENT;
 
@@ -500,8 +509,8 @@ enum jsfs_status conflict_store_open(const struct conflict_place *place, const c
     return JSFS_OK;
 }
 
-enum jsfs_status conflict_file_read(struct conflict_file *file, uint64_t offset, size_t size,
-                                    char *out, size_t *read)
+enum jsfs_status conflict_file_read(struct conflict_file *file, uint64_t offset,
+                                    size_t size, char *out, size_t *read)
 {
     const struct bytes *bytes = file->bytes;
 

@@ -53,7 +53,8 @@ struct conflict_place {
 
 /* What was lost, and where it went. */
 struct conflict_loss {
-    const char *path;    /* in: the key's, as in its bucket; "/@value" at its end is left out */
+    const char
+        *path; /* in: the key's, as in its bucket; "/@value" at its end is left out */
     uint64_t revision;   /* in: what the bytes were based on */
     struct bytes *bytes; /* in */
     char *name;          /* out: of the file, for free(); NULL: it was not kept */
@@ -90,16 +91,16 @@ void conflict_list_clear(struct conflict_list *list);
 
 /* Throw away one file, or an empty directory.
  *   JSFS_NOT_FOUND, JSFS_IS_DIRECTORY, JSFS_NOT_DIRECTORY, JSFS_NOT_EMPTY, JSFS_FAILED */
-enum jsfs_status conflict_store_remove(const struct conflict_place *place, const char *name,
-                                       bool directory);
+enum jsfs_status conflict_store_remove(const struct conflict_place *place,
+                                       const char *name, bool directory);
 
 /* An open file: its bytes stay readable when it is removed. */
 struct conflict_file;
 enum jsfs_status conflict_store_open(const struct conflict_place *place, const char *name,
                                      struct conflict_file **out);
 /* At most size bytes from offset; JSFS_FAILED: the disk. */
-enum jsfs_status conflict_file_read(struct conflict_file *file, uint64_t offset, size_t size,
-                                    char *out, size_t *read);
+enum jsfs_status conflict_file_read(struct conflict_file *file, uint64_t offset,
+                                    size_t size, char *out, size_t *read);
 void conflict_file_close(struct conflict_file *file); /* NULL is fine */
 
 #endif

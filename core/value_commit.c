@@ -23,6 +23,7 @@ static void finish_unlock(struct value_file *file, enum jsfs_status status)
 
     file->committers = NULL;
     file->committing = false;
+    file->failure = status;
     if (file->exclusive && status != JSFS_OK)
         file->change = nothing; /* the file was not created: nothing is published later */
     file->exclusive = false;
@@ -155,7 +156,8 @@ static void take_resolved(void *arg, enum jsfs_status status, uint64_t sequence)
         forget_unsure_locked(file);
         file->resolving = true;
         landed_unlock(file, sequence);
-    } else if (raced) { /* it never landed: all that waits is tried as if for the first time */
+    } else if (
+        raced) { /* it never landed: all that waits is tried as if for the first time */
         forget_unsure_locked(file);
         restore_locked(file);
         attempt_unlock(file);

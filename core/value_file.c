@@ -298,8 +298,7 @@ static bool is_dirty_locked(const struct value_file *file)
            (file->change.intent != VALUE_KEPT || file->flight.intent != VALUE_KEPT);
 }
 
-bool value_file_take_unsaved(struct value_file *file, struct bytes **bytes,
-                             uint64_t *revision)
+bool value_file_take_unsaved(struct value_file *file, struct value_unsaved *out)
 {
     SCOPED_LOCK(&file->lock);
 
@@ -309,8 +308,7 @@ bool value_file_take_unsaved(struct value_file *file, struct bytes **bytes,
     if (copy == NULL)
         return false;
     file->taken = file->changes;
-    *bytes = copy;
-    *revision = file->revision;
+    *out = (struct value_unsaved){copy, file->revision, file->failure};
     return true;
 }
 

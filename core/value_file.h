@@ -83,15 +83,19 @@ enum jsfs_status value_file_set_ttl(struct value_file *file, int64_t ttl_ns);
 /* The name was removed by this mount: nothing is committed any more. */
 void value_file_forget(struct value_file *file);
 
+struct value_unsaved {
+    struct bytes *bytes;  /* all of the value; one reference */
+    uint64_t revision;    /* what they were based on */
+    enum jsfs_status why; /* what the last commit ended in; JSFS_OK: there was none */
+};
+
 /* What the server does not have of it, for whoever keeps it when there will be no commit any more,
- * or another revision is in the way: all bytes, and the revision they were based on. Once for the
- * same changes.
- *   bytes     one reference; untouched unless true
+ * or another revision is in the way. Once for the same changes.
+ *   out       untouched unless true
  *   returns   false: there is nothing (an empty value is nothing), or it was taken before, or
  *             memory is out
  */
-bool value_file_take_unsaved(struct value_file *file, struct bytes **bytes,
-                             uint64_t *revision);
+bool value_file_take_unsaved(struct value_file *file, struct value_unsaved *out);
 
 /* Its state now. */
 void value_file_get(struct value_file *file, struct value_file_stat *out);

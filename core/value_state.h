@@ -46,6 +46,7 @@ struct value_file {
     int64_t base_modified_ns, changed_ns;
     struct value_change change; /* waits for a commit */
     uint64_t changes;           /* how many were made */
+    enum jsfs_status failure;   /* of the last commit */
     uint64_t taken;             /* as many had been made when they were taken unsaved */
     struct value_waiter *loaders;
     bool fresh;     /* a new name, of which the server has no more than its exclusive creation */

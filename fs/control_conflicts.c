@@ -128,7 +128,8 @@ static void list(void *arg)
     struct conflict_list found = {NULL, 0};
     enum jsfs_status status =
         conflict_store_list(&place, name_in_store(op->inode->path), &found);
-    CLEANUP(cleanup_free) struct dir_name *names = calloc(found.count + 1, sizeof(*names));
+    CLEANUP(cleanup_free)
+    struct dir_name *names = calloc(found.count + 1, sizeof(*names));
 
     if (status == JSFS_OK && names == NULL)
         status = JSFS_NO_MEMORY;
@@ -165,7 +166,8 @@ static void node_opendir(struct op *op)
 
 static struct conflict_file *file_of(const struct op *op)
 {
-    return (struct conflict_file *)(uintptr_t)op->info.fh; /* NOLINT(performance-no-int-to-ptr) */
+    return (struct conflict_file *)(uintptr_t)
+        op->info.fh; /* NOLINT(performance-no-int-to-ptr) */
 }
 
 static void close_file(struct op *op)

@@ -114,7 +114,7 @@ static void keep_uncommitted(struct handle *handle, struct value_file *value)
 
     if (value != NULL && atomic_load(&handle->failed) == JSFS_OK &&
         !inode_is_unlinked(handle->fs->inodes, inode))
-        loss_keep(handle->fs, inode, value, JSFS_INTERRUPTED, NULL, NULL);
+        loss_keep(handle->fs, inode, value, NULL, NULL);
 }
 
 bool handle_try_ref(struct handle *handle)
@@ -291,7 +291,8 @@ static struct value_file *value_of(struct inode *inode)
 
 static void loss_kept(void *arg, enum jsfs_status status)
 {
-    end_commit(arg, status);
+    (void)status; /* another commit may have ended otherwise meanwhile */
+    end_commit(arg, JSFS_CONFLICT);
 }
 
 static void value_committed(void *arg, enum jsfs_status status)
@@ -300,10 +301,10 @@ static void value_committed(void *arg, enum jsfs_status status)
     struct handle *handle = commit->handle;
     struct value_file_stat state;
 
-    if (status == JSFS_CONFLICT) { /* it will not land: kept before anybody is told */
-        loss_keep(handle->fs, handle->inode, value_of(handle->inode), status, loss_kept, commit);
+    /* It will not land, so it is kept before anybody is told. */
+    if (status == JSFS_CONFLICT &&
+        loss_keep(handle->fs, handle->inode, value_of(handle->inode), loss_kept, commit))
         return;
-    }
     if (status == JSFS_OK) {
         value_file_get(value_of(handle->inode), &state);
         struct tree_attr attr = {

@@ -70,7 +70,8 @@ static void one_committed(void *arg, enum jsfs_status status)
     struct handle_list *list = handle->fs->handles;
 
     if (status != JSFS_OK)
-        jsfs_log(JSFS_LOG_ERROR, "op=unmount bucket=%s path=%s error=\"not committed: %s\"",
+        jsfs_log(JSFS_LOG_ERROR,
+                 "op=unmount bucket=%s path=%s error=\"not committed: %s\"",
                  bucket_name(handle->inode->bucket), handle->inode->path,
                  jsfs_status_text(status));
     handle_unref(handle);
@@ -118,8 +119,8 @@ unsigned handle_list_commit(struct handle_list *list, int timeout_ms)
 
 /* Commits of some handles, and who waits for them all. */
 struct group {
-    atomic_uint left;    /* those that run, and the one who starts them */
-    atomic_int failed;   /* enum jsfs_status of the first failure */
+    atomic_uint left;  /* those that run, and the one who starts them */
+    atomic_int failed; /* enum jsfs_status of the first failure */
     handle_done *done;
     void *arg;
 };
@@ -175,13 +176,14 @@ static bool is_there(const struct handle *handle, const struct where *where)
     const struct inode *inode = handle->inode;
     size_t size = strlen(where->path);
 
-    return inode->bucket == where->bucket && strncmp(inode->path, where->path, size) == 0 &&
+    return inode->bucket == where->bucket &&
+           strncmp(inode->path, where->path, size) == 0 &&
            (inode->path[size] == '\0' || inode->path[size] == '/');
 }
 
 /* The writable ones of them, counted; NULL without memory. */
 static struct handle **handles_below_locked(struct handle_list *list,
-                                               const struct where *where, unsigned *count)
+                                            const struct where *where, unsigned *count)
 {
     size_t all = 0;
 

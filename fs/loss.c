@@ -15,9 +15,7 @@ struct keeping {
     struct fs *fs;
     struct bucket *bucket; /* a reference */
     char *path;
-    struct bytes *bytes;
-    uint64_t revision;
-    enum jsfs_status why;
+    struct value_unsaved value;
     store_done *done;
     void *arg;
 };
@@ -25,8 +23,8 @@ struct keeping {
 static void end_keeping(struct keeping *keeping)
 {
     if (keeping->done != NULL)
-        keeping->done(keeping->arg, keeping->why);
-    bytes_unref(keeping->bytes);
+        keeping->done(keeping->arg, keeping->value.why);
+    bytes_unref(keeping->value.bytes);
     bucket_unref(keeping->bucket);
     free(keeping->path);
     free(keeping);
@@ -36,20 +34,26 @@ static void tell(const struct keeping *keeping, const struct conflict_loss *loss
 {
     const char *kind = bucket_kind(keeping->bucket) == STORE_KV ? "kv" : "obj";
     const char *bucket = bucket_name(keeping->bucket);
+    enum jsfs_status why = keeping->value.why;
 
     if (loss->name == NULL)
         jsfs_log(JSFS_LOG_ERROR,
                  "bucket=%s path=%s size=%zu lost: neither disk (%s) nor memory keeps it",
-                 bucket, keeping->path, keeping->bytes->size, strerror(loss->disk_errno));
+                 bucket, keeping->path, keeping->value.bytes->size,
+                 strerror(loss->disk_errno));
     else if (loss->disk_errno != 0)
         jsfs_log(JSFS_LOG_ERROR,
-                 "bucket=%s path=%s not published, kept in memory only until the unmount (%s): "
+                 "bucket=%s path=%s not published, kept in memory only until the unmount "
+                 "(%s): "
                  "%s/%s/.jsfs/conflicts/%s",
-                 bucket, keeping->path, strerror(loss->disk_errno), kind, bucket, loss->name);
+                 bucket, keeping->path, strerror(loss->disk_errno), kind, bucket,
+                 loss->name);
     else
-        jsfs_log(JSFS_LOG_WARNING, "bucket=%s path=%s not published (%s), kept: "
-                                   "%s/%s/.jsfs/conflicts/%s",
-                 bucket, keeping->path, jsfs_status_text(keeping->why), kind, bucket,
+        jsfs_log(JSFS_LOG_WARNING,
+                 "bucket=%s path=%s not published (%s), kept: "
+                 "%s/%s/.jsfs/conflicts/%s",
+                 bucket, keeping->path,
+                 why != JSFS_OK ? jsfs_status_text(why) : "not tried", kind, bucket,
                  loss->name);
 }
 
@@ -61,8 +65,9 @@ static void keep(void *arg)
         .kind = bucket_kind(keeping->bucket),
         .bucket = bucket_name(keeping->bucket),
     };
-    struct conflict_loss loss = {
-        .path = keeping->path, .revision = keeping->revision, .bytes = keeping->bytes};
+    struct conflict_loss loss = {.path = keeping->path,
+                                 .revision = keeping->value.revision,
+                                 .bytes = keeping->value.bytes};
 
     conflict_store_keep(&place, &loss);
     tell(keeping, &loss);
@@ -70,32 +75,28 @@ static void keep(void *arg)
     end_keeping(keeping);
 }
 
-void loss_keep(struct fs *fs, const struct inode *inode, struct value_file *value,
-               enum jsfs_status why, store_done *done, void *arg)
+bool loss_keep(struct fs *fs, const struct inode *inode, struct value_file *value,
+               store_done *done, void *arg)
 {
     struct keeping *keeping = calloc(1, sizeof(*keeping));
     char *path = strdup(inode->path);
-    uint64_t revision;
-    struct bytes *bytes = NULL;
+    struct value_unsaved unsaved;
     bool taken = keeping != NULL && path != NULL && fs->conflicts != NULL &&
-                 value_file_take_unsaved(value, &bytes, &revision);
+                 value_file_take_unsaved(value, &unsaved);
 
     if (!taken) {
         free(keeping);
         free(path);
-        if (done != NULL)
-            done(arg, why);
-        return;
+        return false;
     }
     *keeping = (struct keeping){
         .fs = fs,
         .bucket = bucket_ref(inode->bucket),
         .path = path,
-        .bytes = bytes,
-        .revision = revision,
-        .why = why,
+        .value = unsaved,
         .done = done,
         .arg = arg,
     };
     executor_run(fs->executor, keep, keeping);
+    return true;
 }

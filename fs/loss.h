@@ -9,11 +9,13 @@
 #include "fs/fs_state.h"
 
 /* Keep what a value file has and the server has not, if that has not been kept before; an empty
- * value is nothing. done: called with done's arg and why, after it was written to the disk or at
- * once when there is nothing; may be NULL. The name is the inode's.
+ * value is nothing. The name is the inode's.
+ *   done      called with what the last commit ended in, when the bytes are on the disk or it is
+ *             known that they cannot be; may be NULL
+ *   returns   false: there is nothing to keep, and done is not called
  * Blocks: no.   Threads: any. The executor's tasks must end before fs->conflicts goes.
  */
-void loss_keep(struct fs *fs, const struct inode *inode, struct value_file *value,
-               enum jsfs_status why, store_done *done, void *arg);
+bool loss_keep(struct fs *fs, const struct inode *inode, struct value_file *value,
+               store_done *done, void *arg);
 
 #endif

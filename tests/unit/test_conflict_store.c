@@ -54,7 +54,8 @@ static int teardown(void **state)
 }
 
 static enum jsfs_status keep_at(const struct conflict_place *place, const char *path,
-                                uint64_t revision, const char *text, char **name, int *error)
+                                uint64_t revision, const char *text, char **name,
+                                int *error)
 {
     CLEANUP(cleanup_bytes) struct bytes *bytes = bytes_copy(text, strlen(text));
     struct conflict_loss loss = {.path = path, .revision = revision, .bytes = bytes};
@@ -181,7 +182,8 @@ static void it_is_removed_one_by_one(void **state)
     assert_int_equal(drop(f, "a/b/@7.1", true), JSFS_NOT_DIRECTORY);
     assert_int_equal(drop(f, "a/b/@7.2", false), JSFS_NOT_FOUND);
     assert_int_equal(drop(f, "a/b/@7.1", false), JSFS_OK);
-    assert_lists(f, "", ""); /* a directory with nothing in it is not listed, but still there */
+    assert_lists(f, "",
+                 ""); /* a directory with nothing in it is not listed, but still there */
     assert_int_equal(drop(f, "a/b", true), JSFS_OK);
     assert_int_equal(drop(f, "a", true), JSFS_OK);
     assert_int_equal(drop(f, "a", true), JSFS_NOT_FOUND);
@@ -227,8 +229,8 @@ static void a_component_longer_than_a_file_name_is_split(void **state)
     memset(path, 'x', 600);
     path[600] = '\0';
     memcpy(path + 500, "/a", 2);
-    snprintf(wanted, sizeof(wanted), "@+%.200s/@+%.200s/@=%.100s/%s/@1.1", path, path, path,
-             path + 501);
+    snprintf(wanted, sizeof(wanted), "@+%.200s/@+%.200s/@=%.100s/%s/@1.1", path, path,
+             path, path + 501);
     keep(f, path, 1, "text", wanted);
     assert_holds(f, wanted, "text");
 }
@@ -313,8 +315,8 @@ static void a_servers_directory_is_one_name(void **state)
 {
     static const char *const cases[][2] = {
         {"nats://127.0.0.1:4222", "/s/conflicts/127.0.0.1_4222"},
-        {"nats://a:1,tls://b:2", "/s/conflicts/a_1_tls___b_2"},
-        {"../x", "/s/conflicts/_._x"},
+        {"nats://a:1,tls://b:2",  "/s/conflicts/a_1_tls___b_2" },
+        {"../x",                  "/s/conflicts/_._x"          },
     };
     char many[600];
 

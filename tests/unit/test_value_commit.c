@@ -376,26 +376,26 @@ static void an_exclusive_creation_without_an_answer_leaves_nothing_to_commit(voi
 static void what_was_not_saved_can_be_taken_once(void **state)
 {
     struct fixture *f = *state;
-    struct bytes *bytes = NULL;
-    uint64_t revision;
+    struct value_unsaved unsaved;
 
     open_loaded(f);
-    assert_false(value_file_take_unsaved(f->file, &bytes, &revision));
+    assert_false(value_file_take_unsaved(f->file, &unsaved));
     write_text(f, 0, "OLD");
     fake_store_put(f->fake, "key", "theirs");
     assert_int_equal(commit_now(f, false), JSFS_CONFLICT);
-    assert_true(value_file_take_unsaved(f->file, &bytes, &revision));
-    assert_int_equal(revision, f->old_revision);
-    assert_int_equal(bytes->size, strlen(OLD));
-    assert_memory_equal(bytes->data, "OLD value", bytes->size);
-    bytes_unref(bytes);
-    assert_false(value_file_take_unsaved(f->file, &bytes, &revision));
+    assert_true(value_file_take_unsaved(f->file, &unsaved));
+    assert_int_equal(unsaved.revision, f->old_revision);
+    assert_int_equal(unsaved.why, JSFS_CONFLICT);
+    assert_int_equal(unsaved.bytes->size, strlen(OLD));
+    assert_memory_equal(unsaved.bytes->data, "OLD value", unsaved.bytes->size);
+    bytes_unref(unsaved.bytes);
+    assert_false(value_file_take_unsaved(f->file, &unsaved));
     write_text(f, 4, "VALUE");
-    assert_true(value_file_take_unsaved(f->file, &bytes, &revision));
-    bytes_unref(bytes);
+    assert_true(value_file_take_unsaved(f->file, &unsaved));
+    bytes_unref(unsaved.bytes);
     value_file_forget(f->file);
     write_text(f, 4, "value");
-    assert_false(value_file_take_unsaved(f->file, &bytes, &revision));
+    assert_false(value_file_take_unsaved(f->file, &unsaved));
 }
 
 static void a_look_that_fails_after_a_lost_race_fails_the_commit(void **state)
