@@ -58,6 +58,7 @@ struct change {
     const char *path;
     uint64_t sequence;
     uint64_t token;
+    bool by_other_name; /* ours, but the kernel has not removed the name itself */
 };
 
 static bool is_shown(const struct change *change)
@@ -74,7 +75,7 @@ static bool is_shown(const struct change *change)
 static void unknown_changed(const struct change *change, struct inode *directory,
                             const char *name)
 {
-    if (inode_is_doubted(directory, name))
+    if (change->by_other_name || inode_is_doubted(directory, name))
         notifier_entry(change->fs->notifier, directory, name);
     else
         notifier_data(change->fs->notifier, directory);
@@ -170,26 +171,36 @@ static void walk(const struct change *change, struct inode *directory, char *pat
     inode_put(fs->inodes, directory);
 }
 
-static void changed(void *arg, struct bucket *bucket, const char *path, uint64_t sequence,
-                    uint64_t own_token)
+static void tell(const struct change *change)
 {
-    struct change change = {arg, bucket, path, sequence, own_token};
-    CLEANUP(cleanup_free) char *copy = strdup(path);
-    struct inode *directory = bucket_inode(change.fs, bucket);
+    struct fs *fs = change->fs;
+    CLEANUP(cleanup_free) char *copy = strdup(change->path);
+    struct inode *directory = bucket_inode(fs, change->bucket);
 
     if (directory == NULL)
         return;
     if (copy == NULL) { /* without memory everything of the bucket is looked up again */
-        notifier_sweep(change.fs->notifier, bucket);
-        inode_put(change.fs->inodes, directory);
+        notifier_sweep(fs->notifier, change->bucket);
+        inode_put(fs->inodes, directory);
         return;
     }
-    walk(&change, directory, copy);
+    walk(change, directory, copy);
 }
 
+static void changed(void *arg, struct bucket *bucket, const char *path, uint64_t sequence,
+                    uint64_t own_token)
+{
+    const struct change change = {arg, bucket, path, sequence, own_token, false};
+
+    tell(&change);
+}
+
+/* The watch has told of it, and unbound its inode. What is bound by now is newer. */
 void fs_path_removed(struct fs *fs, struct bucket *bucket, const char *path)
 {
-    changed(fs, bucket, path, 0, 0); /* as a foreign change that is older than any inode */
+    const struct change change = {fs, bucket, path, 0, 0, true};
+
+    tell(&change);
 }
 
 static void lost(void *arg, struct bucket *bucket)

@@ -202,15 +202,16 @@ static void purged(void *arg, enum jsfs_status status)
 {
     struct op *op = arg;
 
-    if (status == JSFS_OK) {
-        struct inode *bound = inode_bound(op->fs->inodes, op->inode, op->name);
-
-        if (bound != NULL)
-            inode_unbind(op->fs->inodes, bound);
-        inode_put(op->fs->inodes, bound);
-        fs_path_removed(op->fs, op->inode->bucket, control_below(op->path));
+    if (status != JSFS_OK) {
+        op_reply_removed(op, status);
+        return;
     }
-    op_reply_removed(op, status);
+    struct inode *bound = inode_bound(op->fs->inodes, op->inode, op->name);
+    if (bound != NULL)
+        inode_unbind(op->fs->inodes, bound);
+    inode_put(op->fs->inodes, bound);
+    fs_path_removed(op->fs, op->inode->bucket, control_below(op->path));
+    op_reply_told(op);
 }
 
 static void history_rmdir(struct op *op)

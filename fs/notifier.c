@@ -17,13 +17,21 @@
 #define MOST_QUEUED 65536 /* items a shard */
 #define NOTIFY_INC_EPOCH 8 /* FUSE_NOTIFY_INC_EPOCH, protocol 7.44; older kernels: EINVAL */
 
-enum item_kind { ITEM_ENTRY, ITEM_DATA, ITEM_ATTRIBUTES, ITEM_SWEEP };
+enum item_kind { ITEM_ENTRY, ITEM_DATA, ITEM_ATTRIBUTES, ITEM_SWEEP, ITEM_FLUSH };
+
+/* One item of it is in each shard; the last one that goes calls done. */
+struct flush {
+    atomic_uint items;
+    void (*done)(void *arg);
+    void *arg;
+};
 
 struct item {
     struct item *next;
     enum item_kind kind;
     struct inode *inode;   /* counted; NULL for a sweep */
     struct bucket *bucket; /* counted; of a sweep, NULL: all */
+    struct flush *flush;   /* of a flush, else NULL */
     char name[];
 };
 
@@ -46,8 +54,17 @@ struct notifier {
     struct shard shards[SHARDS];
 };
 
+static void pass(struct flush *flush)
+{
+    if (flush == NULL || atomic_fetch_sub(&flush->items, 1) != 1)
+        return;
+    flush->done(flush->arg);
+    free(flush);
+}
+
 static void item_free(struct notifier *notifier, struct item *item)
 {
+    pass(item->flush);
     inode_put(notifier->inodes, item->inode);
     bucket_unref(item->bucket);
     free(item);
@@ -148,6 +165,29 @@ void notifier_sweep(struct notifier *notifier, struct bucket *bucket)
         item_free(notifier, item);
 }
 
+void notifier_flush(struct notifier *notifier, void (*done)(void *arg), void *arg)
+{
+    struct flush *flush = notifier != NULL ? malloc(sizeof(*flush)) : NULL;
+
+    if (flush == NULL) {
+        done(arg);
+        return;
+    }
+    *flush = (struct flush){.done = done, .arg = arg};
+    atomic_init(&flush->items, SHARDS);
+    for (unsigned i = 0; i < SHARDS; i++) {
+        struct item *item = item_new(ITEM_FLUSH, "");
+
+        if (item == NULL) {
+            pass(flush);
+            continue;
+        }
+        item->flush = flush;
+        if (!enqueue(&notifier->shards[i], item))
+            item_free(notifier, item);
+    }
+}
+
 /* Directories are expired, not dropped, where libfuse and the kernel can: a dropped one takes
  * the working directories of processes with it.
  */
@@ -230,6 +270,7 @@ static void send_item(struct notifier *notifier, struct item *item)
         fuse_lowlevel_notify_inval_inode(session, item->inode->number, -1, 0);
         break;
     case ITEM_SWEEP: sweep(notifier, item->bucket); break;
+    case ITEM_FLUSH: break; /* what is freed has passed */
     }
 }
 

@@ -37,6 +37,12 @@ void notifier_attributes(struct notifier *notifier, struct inode *inode);
  * may be sent. Does not block. */
 void notifier_released(struct notifier *notifier, struct inode *directory);
 
+/* Call done(arg) once, when what was queued before has been sent, but for what waits for a parked
+ * request; or when it never will be. On a thread of the notifier's or the caller's; must not block.
+ * A request whose answer waits for it must not wait for long: a notification may be waiting for a
+ * lock that the kernel lets go of only after that answer. */
+void notifier_flush(struct notifier *notifier, void (*done)(void *arg), void *arg);
+
 /* Nothing that the kernel knows of a bucket may be trusted (NULL: of all): every dentry is to be
  * looked up again, all attributes asked again. */
 void notifier_sweep(struct notifier *notifier, struct bucket *bucket);

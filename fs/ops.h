@@ -103,6 +103,10 @@ void fs_name_changed(struct fs *fs, struct inode *inode);
  * again, wherever its knowledge of the path ends. */
 void fs_path_removed(struct fs *fs, struct bucket *bucket, const char *path);
 
+/* Answer UNLINK or RMDIR with success when the kernel has been told what it is to be told by now, so that whoever
+ * gets the answer sees it; at the latest a little later (ops_name.c). */
+void op_reply_told(struct op *op);
+
 /* Answer UNLINK or RMDIR (ops_name.c). An interrupted one has told the kernel nothing of what was
  * done after all, so the name is looked up again. */
 void op_reply_removed(struct op *op, enum jsfs_status status);

@@ -17,6 +17,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define TOLD_PATIENCE_MS 250 /* what is usually over in a millisecond */
+
 static enum store_kind kind_below(const struct inode *root)
 {
     return root->kind == INODE_KV_ROOT ? STORE_KV : STORE_OBJECT;
@@ -44,6 +46,40 @@ static enum jsfs_status check_directory(struct op *op)
         return JSFS_NO_MEMORY;
     }
     return bucket_raw_name(op->inode->bucket, below, true, &raw);
+}
+
+/* An answer that waits, but not for ever: the kernel may hold a lock for this request that
+ * somebody waits for who holds the one that the notification needs.
+ */
+struct late_answer {
+    struct op *op;
+    atomic_bool given;
+    atomic_uint references; /* the notifier's and the timer's */
+};
+
+static void give_late(void *arg)
+{
+    struct late_answer *late = arg;
+
+    if (!atomic_exchange(&late->given, true))
+        op_reply_removed(late->op, JSFS_OK);
+    if (atomic_fetch_sub(&late->references, 1) == 1)
+        free(late);
+}
+
+void op_reply_told(struct op *op)
+{
+    struct fs *fs = op->fs;
+    struct late_answer *late = malloc(sizeof(*late));
+
+    if (late == NULL) {
+        op_reply_removed(op, JSFS_OK);
+        return;
+    }
+    *late = (struct late_answer){.op = op};
+    atomic_init(&late->references, 2);
+    executor_after(fs->executor, TOLD_PATIENCE_MS, give_late, give_late, late);
+    notifier_flush(fs->notifier, give_late, late);
 }
 
 void op_reply_removed(struct op *op, enum jsfs_status status)
