@@ -10,13 +10,14 @@ import os
 import random
 import signal
 import stat
-import time
+import threading
 
 import pytest
 
 from support import content, noise, refused, run, shell, wait_until, write_file
 
 NOREPLACE, EXCHANGE = 1, 2
+FUTEX = ("202", "98")  # a thread that waits for the interpreter: x86_64, aarch64
 
 
 @pytest.fixture
@@ -32,19 +33,25 @@ def told(kv, wire):
 
 
 @pytest.fixture
-def saved(mnt, kv, kv_bucket, told):
+def patient(mount):
+    """A mount that holds removals back longer than any test takes; unmounting decides them."""
+    return mount("-o", "hold=60s")
+
+
+@pytest.fixture
+def saved(patient, kv, kv_bucket, told):
     """saved(save, key="f") -> the directory after save(directory), which must have added exactly
     one revision, b"new", to a key that was b"old", and nothing else."""
     def check(save, key="f", **config):
         bucket = kv_bucket(history=64, **config)
         kv.put(bucket, key, b"old")
-        save(mnt.kv(bucket))
+        save(patient.kv(bucket))
         assert told(bucket) == [(key, "PUT", b"old"), (key, "PUT", b"new")]
-        path = mnt.kv(bucket, *key.split("/"))
+        path = patient.kv(bucket, *key.split("/"))
         assert path.read_bytes() == b"new"
         assert os.stat(path).st_mtime_ns == kv.entry(bucket, key).time_ns
         assert os.stat(path).st_size == 3
-        return mnt.kv(bucket)
+        return patient.kv(bucket)
     return check
 
 
@@ -65,6 +72,20 @@ def mkstemp(path, data, mode=None):
         os.fchmod(descriptor, mode)
     os.close(descriptor)
     return path
+
+
+class Blocked(threading.Thread):
+    """A call that waits in the kernel, in a thread."""
+
+    def __init__(self, call, *arguments):
+        super().__init__(target=call, args=arguments)
+        self.start()
+        wait_until(lambda: self._system_call() not in ("running", *FUTEX),
+                   "the call waits in the kernel")
+
+    def _system_call(self):
+        with open(f"/proc/self/task/{self.native_id}/syscall") as file:
+            return file.read().split()[0]
 
 
 def renameat2(old, new, flags):
@@ -190,13 +211,13 @@ def test_a_kept_backup_is_of_this_mount_alone(saved):
     assert sorted(os.listdir(top)) == ["f", "f~"]
 
 
-def test_many_saves_add_one_revision_each(mnt, kv, kv_bucket, told):
+def test_many_saves_add_one_revision_each(patient, kv, kv_bucket, told):
     bucket = kv_bucket(history=64)
     kv.put(bucket, "f", b"old")
     for number in range(12):
-        os.rename(mnt.kv(bucket, "f"), mnt.kv(bucket, "f~"))
-        write_file(mnt.kv(bucket, "f"), b"%d" % number)
-        assert os.stat(mnt.kv(bucket, "f")).st_mtime_ns == kv.entry(bucket, "f").time_ns
+        os.rename(patient.kv(bucket, "f"), patient.kv(bucket, "f~"))
+        write_file(patient.kv(bucket, "f"), b"%d" % number)
+        assert os.stat(patient.kv(bucket, "f")).st_mtime_ns == kv.entry(bucket, "f").time_ns
     assert told(bucket)[1:] == [("f", "PUT", b"%d" % number) for number in range(12)]
 
 
@@ -247,16 +268,16 @@ def test_rsync_of_a_tree_publishes_the_names_and_nothing_else(mnt, kv_bucket, to
         (f"tree/deep/key{number}", "PUT", noise(100 * number, number)) for number in range(20))
 
 
-def test_a_watcher_elsewhere_never_sees_the_key_vanish(mnt, kv, kv_bucket, wire):
+def test_a_watcher_elsewhere_never_sees_the_key_vanish(patient, kv, kv_bucket, wire):
     bucket = kv_bucket(history=5)
     kv.put(bucket, "f", b"old")
     watch = wire.subscribe(f"$KV.{bucket}.>")
     for save in SAVES:
-        save(mnt.kv(bucket))
+        save(patient.kv(bucket))
         message = watch.next()
         assert (message.subject, message.data) == (f"$KV.{bucket}.f", b"new")
         assert message.header("KV-Operation") is None
-        write_file(mnt.kv(bucket, "f"), b"old")
+        write_file(patient.kv(bucket, "f"), b"old")
         assert watch.next().data == b"old"
     kv.put(bucket, "last", b"")
     assert watch.next().subject == f"$KV.{bucket}.last"
@@ -292,50 +313,51 @@ def test_a_key_renamed_away_stays_when_nothing_would_keep_the_value(mnt, kv, kv_
     assert "no history" in mnt.log()
 
 
-def test_a_backup_renamed_back_is_the_key_again(mnt, kv, kv_bucket, told):
+def test_a_backup_renamed_back_is_the_key_again(patient, kv, kv_bucket, told):
     bucket = kv_bucket(history=5)
     kv.put(bucket, "f", b"value")
-    os.rename(mnt.kv(bucket, "f"), mnt.kv(bucket, "f~"))
-    os.rename(mnt.kv(bucket, "f~"), mnt.kv(bucket, "f"))
-    assert mnt.kv(bucket, "f").read_bytes() == b"value"
-    assert os.listdir(mnt.kv(bucket)) == ["f"]
-    time.sleep(2.5)  # longer than a removal is held back
+    os.rename(patient.kv(bucket, "f"), patient.kv(bucket, "f~"))
+    os.rename(patient.kv(bucket, "f~"), patient.kv(bucket, "f"))
+    assert patient.kv(bucket, "f").read_bytes() == b"value"
+    assert os.listdir(patient.kv(bucket)) == ["f"]
+    patient.unmount()
+    patient.wait_gone()
     assert told(bucket) == [("f", "PUT", b"value")]
 
 
-def test_a_change_elsewhere_calls_a_held_removal_off(mnt, kv, kv_bucket, told):
+def test_a_change_elsewhere_calls_a_held_removal_off(patient, kv, kv_bucket, told):
     bucket = kv_bucket(history=5)
     kv.put(bucket, "f", b"value")
-    os.rename(mnt.kv(bucket, "f"), mnt.kv(bucket, "f~"))
+    os.rename(patient.kv(bucket, "f"), patient.kv(bucket, "f~"))
     kv.put(bucket, "f", b"theirs")
-    wait_until(lambda: content(mnt.kv(bucket, "f")) == b"theirs", "their version shows")
-    time.sleep(2.5)  # longer than a removal is held back
+    wait_until(lambda: content(patient.kv(bucket, "f")) == b"theirs", "their version shows")
+    patient.unmount()
+    patient.wait_gone()
     assert told(bucket) == [("f", "PUT", b"value"), ("f", "PUT", b"theirs")]
-    assert mnt.kv(bucket, "f").read_bytes() == b"theirs"
 
 
 @pytest.mark.parametrize("flags", [os.O_EXCL, os.O_TRUNC, os.O_APPEND, 0])
 def test_a_key_made_again_however_it_is_opened_is_one_replacement(
-        mnt, kv, kv_bucket, told, flags):
+        patient, kv, kv_bucket, told, flags):
     bucket = kv_bucket(history=5)
     kv.put(bucket, "f", b"old value")
-    os.rename(mnt.kv(bucket, "f"), mnt.kv(bucket, "f~"))
-    make(mnt.kv(bucket, "f"), b"new", flags=os.O_WRONLY | os.O_CREAT | flags)
+    os.rename(patient.kv(bucket, "f"), patient.kv(bucket, "f~"))
+    make(patient.kv(bucket, "f"), b"new", flags=os.O_WRONLY | os.O_CREAT | flags)
     assert told(bucket) == [("f", "PUT", b"old value"), ("f", "PUT", b"new")]
-    assert mnt.kv(bucket, "f").read_bytes() == b"new"
+    assert patient.kv(bucket, "f").read_bytes() == b"new"
 
 
-def test_a_key_made_again_and_removed_is_removed(mnt, kv, kv_bucket, told):
+def test_a_key_made_again_and_removed_is_removed(patient, kv, kv_bucket, told):
     bucket = kv_bucket(history=5)
     kv.put(bucket, "f", b"old")
-    os.rename(mnt.kv(bucket, "f"), mnt.kv(bucket, "f~"))
-    descriptor = os.open(mnt.kv(bucket, "f"), os.O_WRONLY | os.O_CREAT)
+    os.rename(patient.kv(bucket, "f"), patient.kv(bucket, "f~"))
+    descriptor = os.open(patient.kv(bucket, "f"), os.O_WRONLY | os.O_CREAT)
     os.write(descriptor, b"never")
-    os.unlink(mnt.kv(bucket, "f"))
+    os.unlink(patient.kv(bucket, "f"))
     assert told(bucket) == [("f", "PUT", b"old"), ("f", "DEL", b"")]
     os.close(descriptor)
     assert len(told(bucket)) == 2
-    assert os.listdir(mnt.kv(bucket)) == ["f~"]
+    assert os.listdir(patient.kv(bucket)) == ["f~"]
 
 
 def test_what_an_open_handle_has_written_is_in_the_backup(mnt, kv, kv_bucket, told):
@@ -513,14 +535,14 @@ def test_a_bucket_that_takes_no_writes_takes_no_rename(mnt, kv, kv_bucket, uniqu
     assert sorted(os.listdir(mnt.kv(name))) == [".f.swp", "f"]
 
 
-def test_a_mirror_is_saved_at_its_origin(mnt, kv, kv_bucket, unique, told):
+def test_a_mirror_is_saved_at_its_origin(patient, kv, kv_bucket, unique, told):
     origin, mirror = kv_bucket(history=5), unique()
     kv.put(origin, "f", b"old")
     kv.mirror(mirror, origin)
-    wait_until(lambda: content(mnt.kv(mirror, "f")) == b"old", "it is filled")
-    vim_save(mnt.kv(mirror))
+    wait_until(lambda: content(patient.kv(mirror, "f")) == b"old", "it is filled")
+    vim_save(patient.kv(mirror))
     assert told(origin) == [("f", "PUT", b"old"), ("f", "PUT", b"new")]
-    assert mnt.kv(mirror, "f").read_bytes() == b"new"
+    assert patient.kv(mirror, "f").read_bytes() == b"new"
 
 
 # -- the configuration, which is edited, too ---------------------------------------------------
@@ -870,20 +892,11 @@ def test_rm_of_a_file_whose_first_commit_is_on_its_way_is_the_last_word(mount, k
     descriptor = os.open(one.kv("b", "f"), os.O_WRONLY | os.O_CREAT)
     os.write(descriptor, b"data")
     server.freeze()
-    child = os.fork()
-    if child == 0:
-        with contextlib.suppress(OSError):
-            os.close(descriptor)
-        os._exit(0)
-    remover = os.fork()
-    if remover == 0:
-        time.sleep(0.3)  # the other one's commit has begun, or will find the file gone
-        os.unlink(one.kv("b", "f"))
-        os._exit(0)
-    time.sleep(1)
+    committer = Blocked(os.fsync, descriptor)
+    remover = Blocked(os.unlink, one.kv("b", "f"))
     server.thaw()
-    assert os.waitpid(child, 0)[1] == 0
-    assert os.waitpid(remover, 0)[1] == 0
+    committer.join()
+    remover.join()
     os.close(descriptor)
     assert keys.get("b", "f") is None
     assert os.listdir(one.kv("b")) == []
