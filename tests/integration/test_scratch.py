@@ -399,7 +399,7 @@ def test_a_killed_jsfs_leaves_a_key_that_was_renamed_away(mount, kv, kv_bucket, 
     assert mount().kv(bucket, "f").read_bytes() == b"value"
 
 
-def test_a_failed_save_shows_the_key_again(mount, kv, make_server):
+def test_a_failed_save_shows_the_key_again(make_server, mount, kv):
     server = make_server()
     wire = server.connect()
     type(kv)(wire).create("b", history=5)
@@ -441,7 +441,7 @@ def test_rename_without_replacement_onto_a_key_is_eexist(mnt, kv, kv_bucket, tol
     assert told(bucket) == [("f", "PUT", b"value"), ("g", "PUT", b"data")]
 
 
-def test_rename_without_replacement_is_decided_by_the_server(mount, kv, make_server):
+def test_rename_without_replacement_is_decided_by_the_server(make_server, mount, kv):
     """The mount has not been told yet of the key that is there."""
     server = make_server()
     wire = server.connect()
@@ -881,7 +881,7 @@ def test_object_stores_have_no_scratch_files(mnt, objects, obj_bucket):
 # -- a file that is removed while it is committed ------------------------------------------------------
 
 
-def test_rm_of_a_file_whose_first_commit_is_on_its_way_is_the_last_word(mount, kv, make_server):
+def test_rm_of_a_file_whose_first_commit_is_on_its_way_is_the_last_word(make_server, mount, kv):
     """The commit is frozen in the server; the removal has to wait for it."""
     server = make_server()
     wire = server.connect()
