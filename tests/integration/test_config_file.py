@@ -174,6 +174,35 @@ def test_the_files_are_not_made_removed_or_renamed(place):
         write_file(control / "other.json", b"{}")
 
 
+def test_sed_in_place_changes_the_stream(place, wire):
+    """It renames a file of its own over it."""
+    stream, control = place
+    run("sed", "-i", 's/"max_bytes": -1/"max_bytes": 50000000/', control / "config.json")
+    assert config_of(wire, stream)["max_bytes"] == 50_000_000
+    assert json.loads((control / "config.json").read_text()) == config_of(wire, stream)
+
+
+def test_what_sed_in_place_makes_wrong_is_refused(place, wire):
+    stream, control = place
+    before = config_of(wire, stream)
+    done = run("sed", "-i", 's/"storage": "file"/"storage": "memory"/', control / "config.json",
+               check=False)
+    assert done.returncode != 0 and "Invalid argument" in done.stderr
+    assert config_of(wire, stream) == before
+    assert json.loads((control / "config.json").read_text()) == before
+
+
+@pytest.mark.parametrize("backup", ["yes", "no", "auto"])
+def test_vim_changes_the_stream(place, wire, tmp_path, backup):
+    stream, control = place
+    run("vim", "-es", "-u", "NONE", "-i", "NONE", "--not-a-term",
+        "-c", f"set backupcopy={backup} swapfile directory=. backupdir=. writebackup",
+        "-c", '%s/"max_bytes": -1/"max_bytes": 50000000/', "-c", "wq", control / "config.json",
+        cwd=tmp_path, env={**os.environ, "HOME": str(tmp_path)})
+    assert config_of(wire, stream)["max_bytes"] == 50_000_000
+    assert json.loads((control / "config.json").read_text()) == config_of(wire, stream)
+
+
 # -- what follows a change --------------------------------------------------------------
 
 
@@ -229,7 +258,8 @@ def test_the_status_tells_what_the_server_has(mnt, kv, kv_bucket):
               "history": 3, "ttl": 900, "storage": "file", "replicas": 1,
               "limits": {"max_bytes": 10_000_000, "max_value_size": 2000}, "mirror": None,
               "sources": None, "allow_direct": True, "allow_msg_ttl": False, "sealed": False,
-              "watch": {"state": "live", "revision": last, "keys": 1}, "last_error": None}
+              "watch": {"state": "live", "revision": last, "keys": 1}, "last_error": None,
+              "conflicts": 0}
     assert {field: status[field] for field in wanted} == wanted
     assert status["bytes"] > 0
     assert {"compression", "allow_atomic", "created", "last_revision"} <= status.keys()
@@ -270,3 +300,16 @@ def test_a_failed_write_is_the_last_error(mnt, kv_bucket):
         write_file(mnt.kv(name, "key"), b"value")
     last = json.loads(mnt.kv(name, ".jsfs", "status.json").read_text())["last_error"]
     assert last["operation"] == "flush" and "no space" in last["text"] and "key" in last["text"]
+
+
+def test_the_status_counts_the_edits_that_lost(mnt, kv, kv_bucket):
+    name = kv_bucket()
+    for key in ("key", "dir/key"):
+        kv.put(name, key, b"old")
+        wait_until(mnt.kv(name, key).exists, "it is seen")
+        file = open(mnt.kv(name, key), "r+b", buffering=0)
+        kv.put(name, key, b"theirs")
+        file.write(b"mine")
+        with refused(errno.ESTALE):
+            file.close()
+    assert json.loads(mnt.kv(name, ".jsfs", "status.json").read_text())["conflicts"] == 2

@@ -136,6 +136,23 @@ def test_rmdir_of_a_mirror_with_keys_is_enotempty(mnt, kv, pair):
     assert mnt.kv(origin).is_dir()
 
 
+def test_a_mirror_of_an_object_store_is_read_only(mnt, objects, obj_bucket, unique, wire):
+    origin, mirror, data = obj_bucket(), unique(), os.urandom(300_000)
+    objects.put(origin, "name", data)
+    wire.stream_create(f"OBJ_{mirror}", mirror={"name": f"OBJ_{origin}"}, mirror_direct=True,
+                       allow_direct=True)
+    wait_until(lambda: wire.stream_info(f"OBJ_{mirror}")["state"]["messages"] == 4, "copied")
+    wait_until(lambda: os.listdir(mnt.obj(mirror)) == ["name"], "it is seen")
+    assert mnt.obj(mirror, "name").read_bytes() == data
+    with refused(errno.EROFS):
+        write_file(mnt.obj(mirror, "name"), b"new")
+    with refused(errno.EROFS):
+        write_file(mnt.obj(mirror, "new"), b"new")
+    with refused(errno.EROFS):
+        os.unlink(mnt.obj(mirror, "name"))
+    assert objects.get(origin, "name") == data and os.listdir(mnt.obj(mirror)) == ["name"]
+
+
 class Domains:
     """Two servers: "hub" has the bucket "origin", its leaf node the mirror "copy" of it."""
 
