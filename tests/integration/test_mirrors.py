@@ -140,7 +140,7 @@ def test_a_mirror_of_an_object_store_is_read_only(mnt, objects, obj_bucket, uniq
     origin, mirror, data = obj_bucket(), unique(), os.urandom(300_000)
     objects.put(origin, "name", data)
     wire.stream_create(f"OBJ_{mirror}", mirror={"name": f"OBJ_{origin}"}, mirror_direct=True,
-                       allow_direct=True)
+                       allow_direct=True, allow_rollup_hdrs=True)
     wait_until(lambda: wire.stream_info(f"OBJ_{mirror}")["state"]["messages"] == 4, "copied")
     wait_until(lambda: os.listdir(mnt.obj(mirror)) == ["name"], "it is seen")
     assert mnt.obj(mirror, "name").read_bytes() == data
