@@ -71,6 +71,14 @@ void value_file_unref(struct value_file *file)
     pthread_mutex_destroy(&file->lock);
     buffer_clear(&file->data);
     bytes_unref(file->unsure_value);
+    while (file->former != NULL) {
+        struct value_name *former = file->former;
+
+        file->former = former->next;
+        free(former->path);
+        free(former->raw);
+        free(former);
+    }
     free(file->path);
     free(file->raw);
     free(file);
@@ -284,6 +292,27 @@ enum jsfs_status value_file_set_ttl(struct value_file *file, int64_t ttl_ns)
         return JSFS_UNSUPPORTED;
     file->ttl_ns = ttl_ns;
     return JSFS_OK;
+}
+
+void value_file_move(struct value_file *file, const char *path, const char *raw,
+                     uint64_t revision)
+{
+    struct value_name *former = malloc(sizeof(*former));
+    char *new_path = strdup(path), *new_raw = strdup(raw);
+
+    if (former == NULL || new_path == NULL || new_raw == NULL) {
+        free(former);
+        free(new_path);
+        free(new_raw);
+        return;
+    }
+    SCOPED_LOCK(&file->lock);
+    *former = (struct value_name){file->path, file->raw, file->former};
+    file->former = former;
+    file->path = new_path;
+    file->raw = new_raw;
+    if (file->revision != 0)
+        file->revision = revision;
 }
 
 void value_file_forget(struct value_file *file)

@@ -80,6 +80,14 @@ void value_file_commit(struct value_file *file, bool release, store_done *done, 
  */
 enum jsfs_status value_file_set_ttl(struct value_file *file, int64_t ttl_ns);
 
+/* This mount has given the name another one, where its base is stored at revision: what is
+ * written from now on goes there. A commit in flight goes where it went.
+ *   path, raw   of the new name; copied. Without memory the old name stays, and what is written is
+ *               a conflict
+ */
+void value_file_move(struct value_file *file, const char *path, const char *raw,
+                     uint64_t revision);
+
 /* The name was removed by this mount: nothing is committed any more. */
 void value_file_forget(struct value_file *file);
 

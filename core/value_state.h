@@ -32,12 +32,19 @@ struct value_waiter {
     struct value_waiter *next;
 };
 
+/* A name that the file had before it was renamed. */
+struct value_name {
+    char *path, *raw;
+    struct value_name *next;
+};
+
 struct value_file {
     atomic_uint references; /* the owners', one a load or commit that runs */
     struct bucket *bucket;
-    char *path, *raw;
+    _Atomic(char *) path, raw; /* changed under lock, read anywhere */
 
     pthread_mutex_t lock;
+    struct value_name *former; /* lock; freed last, for those that have read them */
     struct buffer data; /* lock, as all below; the bytes, when loaded */
     bool loaded, loading, forgotten;
     bool appending; /* a base that is not kept any more gives way to the newest one */

@@ -6,6 +6,7 @@
  */
 #include "fs/changes.h"
 
+#include "core/bucket_rename.h"
 #include "core/cleanup.h"
 #include "core/name_codec.h"
 #include "core/upload.h"
@@ -81,21 +82,26 @@ static void unknown_changed(const struct change *change, struct inode *directory
         notifier_data(change->fs->notifier, directory);
 }
 
-/* Our own removal is told to the kernel by the answer to its UNLINK. */
+/* Our own removal is told to the kernel by the answer to its UNLINK; but one that is half of a
+ * rename unlinks nothing: who writes the file goes on.
+ */
 static void file_changed(const struct change *change, struct inode *directory,
                          const char *name, struct inode *file)
 {
     struct fs *fs = change->fs;
+    bool renamed = change->token != 0 && bucket_is_rename(change->bucket, change->token);
 
     if (file == NULL) {
-        if (change->token == 0 || is_shown(change))
+        if (renamed)
+            notifier_entry(fs->notifier, directory, name);
+        else if (change->token == 0 || is_shown(change))
             unknown_changed(change, directory, name);
         return;
     }
     if (wrote_it(file, change->token) ||
         inode_attr(fs->inodes, file).sequence >= change->sequence)
         return;
-    if (change->token != 0 && !is_shown(change)) {
+    if (change->token != 0 && !renamed && !is_shown(change)) {
         inode_unlink(fs->inodes, file);
         return;
     }

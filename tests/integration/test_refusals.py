@@ -18,8 +18,10 @@ def directory(request, mnt, kv_bucket, obj_bucket):
     return place
 
 
-def test_mv_copies_and_removes(directory):
-    """rename(2) is EXDEV, so the new name is committed before the old one goes."""
+def test_mv_copies_and_removes(mnt, obj_bucket):
+    """rename(2) of an object is EXDEV, so the new name is committed before the old one goes."""
+    directory = mnt.obj(obj_bucket())
+    write_file(directory / "there", b"bytes")
     with refused(errno.EXDEV):
         os.rename(directory / "there", directory / "moved")
     run("mv", directory / "there", directory / "moved")
