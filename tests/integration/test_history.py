@@ -62,6 +62,15 @@ def test_purge_and_delete_markers_show_as_empty_files(mnt, kv, kv_bucket):
             os.stat(history_of(mnt, bucket, "key", name.partition(".")[0]))
 
 
+def test_an_expiry_marker_shows_as_a_purge(mnt, kv, kv_bucket):
+    bucket = kv_bucket(history=5)
+    kv.put(bucket, "key", b"1")
+    kv.put(bucket, "key", b"", {"Nats-Marker-Reason": "MaxAge"})
+    assert sorted(os.listdir(history_of(mnt, bucket, "key"))) == ["@1", "@2.purged"]
+    assert os.getxattr(history_of(mnt, bucket, "key", "@2.purged"), "user.nats.operation") == b"PURGE"
+    assert os.listdir(deleted_of(mnt, bucket)) == ["key"]
+
+
 def test_what_is_no_kept_revision_is_enoent(mnt, kv, kv_bucket):
     bucket = kv_bucket(history=2)
     kv.put_all(bucket, [("other", b"x"), ("key", b"1"), ("key", b"2"), ("key", b"3")])
