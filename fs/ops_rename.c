@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "fs/errno_map.h"
 #include "fs/notifier.h"
+#include "fs/scratch.h"
 #include "fs/scratch_hold.h"
 #include "fs/scratch_rename.h"
 
@@ -92,6 +93,8 @@ static void renamed(void *arg, enum jsfs_status status)
     struct inode *replaced = renaming->replaced;
     bool exchanged = (renaming->flags & RENAME_EXCHANGE) != 0;
 
+    scratch_table_move(op->fs->scratch->table, op->inode->bucket, op->path,
+                       status == JSFS_OK ? renaming->to : op->path);
     if (status == JSFS_OK) {
         if (replaced != NULL && !exchanged && replaced->kind == INODE_FILE)
             fs_forget_file(op->fs, replaced);
@@ -115,14 +118,20 @@ static void rename_names(struct renaming *renaming)
 {
     struct op *op = renaming->op;
     struct bucket *bucket = op->inode->bucket;
+    struct scratch_table *scratch = op->fs->scratch->table;
     unsigned flags = renaming->flags;
 
+    if (scratch_table_holds(scratch, bucket, renaming->to)) {
+        reply_renamed(renaming, JSFS_NOT_EMPTY);
+        return;
+    }
     if (scratch_hold_take(op->fs, bucket, renaming->to) != 0) {
         tree_unhide(bucket_tree(bucket), renaming->to);
         flags &= ~(unsigned)RENAME_NOREPLACE;
     }
     renaming->source = inode_bound(op->fs->inodes, op->inode, op->name);
     renaming->replaced = inode_bound(op->fs->inodes, op->other, op->other_name);
+    scratch_table_release(scratch, bucket, op->path); /* or they keep the old directories */
     bucket_rename(bucket, op->path, renaming->to, flags_of(flags), renamed, renaming);
 }
 

@@ -292,6 +292,17 @@ static const char *below(const char *directory, const char *from)
     return is ? directory + size : NULL;
 }
 
+bool scratch_table_holds(struct scratch_table *table, const struct bucket *bucket,
+                         const char *directory)
+{
+    SCOPED_LOCK(&table->lock);
+
+    for (const struct scratch_file *file = table->oldest; file != NULL; file = file->newer)
+        if (file->bucket == bucket && below(file->directory, directory) != NULL)
+            return true;
+    return false;
+}
+
 /* Without memory a file keeps its old directory, which then has it alone. */
 static void move_locked(struct scratch_file *file, const char *rest, const char *to)
 {

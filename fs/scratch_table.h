@@ -92,6 +92,10 @@ enum jsfs_status scratch_table_rename(struct scratch_file *file,
                                       const struct scratch_place *to, bool in_tree,
                                       enum scratch_rename how);
 
+/* Are files in a directory of a bucket, or below it? */
+bool scratch_table_holds(struct scratch_table *table, const struct bucket *bucket,
+                         const char *directory);
+
 /* A directory of a bucket is going to be renamed: the files in and below it do not keep it, nor
  * those below it, until scratch_table_move(). */
 void scratch_table_release(struct scratch_table *table, struct bucket *bucket,

@@ -14,7 +14,7 @@ import threading
 
 import pytest
 
-from support import content, noise, refused, run, shell, wait_until, write_file
+from support import content, noise, refused, run, shell, wait_until, walk, write_file
 
 NOREPLACE, EXCHANGE = 1, 2
 FUTEX = ("202", "98")  # a thread that waits for the interpreter: x86_64, aarch64
@@ -234,6 +234,7 @@ def test_a_new_file_by_way_of_a_temporary_one_is_one_revision(mnt, kv_bucket, to
 @pytest.mark.parametrize("script", [
     "sed -i s/old/new/ f",
     "perl -i -pe s/old/new/ f",
+    "printf new > x && mv x f",
     "printf new > $OUT && cp $OUT f",
     "printf new > $OUT && rsync -I $OUT f",
     "printf new > $OUT && rsync -aI $OUT f",
@@ -543,6 +544,53 @@ def test_a_mirror_is_saved_at_its_origin(patient, kv, kv_bucket, unique, told):
     vim_save(patient.kv(mirror))
     assert told(origin) == [("f", "PUT", b"old"), ("f", "PUT", b"new")]
     assert patient.kv(mirror, "f").read_bytes() == b"new"
+
+
+# -- beside renames of keys and directories ------------------------------------------------------
+
+
+def test_scratch_files_go_along_with_a_directory(mnt, kv, kv_bucket):
+    bucket = kv_bucket(history=5)
+    kv.put_all(bucket, [("d/x", b"x"), ("d/e/y", b"y")])
+    top = mnt.kv(bucket)
+    wait_until(lambda: walk(top) == ["d/e/y", "d/x"], "all keys are there")
+    make(top / "d" / "e" / ".y.swp", b"swap")
+    make(top / "d" / "x~", b"backup")
+    held = os.open(top / "d" / "x~", os.O_RDWR)
+    os.rename(top / "d", top / "n")
+    assert os.listdir(top) == ["n"]
+    assert walk(top / "n") == ["e/.y.swp", "e/y", "x", "x~"]
+    assert (top / "n" / "e" / ".y.swp").read_bytes() == b"swap"
+    assert os.pread(held, 10, 0) == b"backup"
+    os.close(held)
+    os.rename(top / "n" / "x~", top / "n" / "x")
+    assert kv.get(bucket, "n/x") == b"backup"
+    os.unlink(top / "n" / "e" / ".y.swp")
+    run("rm", "-r", top / "n")
+    assert os.listdir(top) == []
+
+
+def test_a_directory_of_scratch_files_alone_is_renamed(mnt, kv_bucket):
+    top = mnt.kv(kv_bucket())
+    os.makedirs(top / "d" / "e")
+    make(top / "d" / "e" / "f~", b"data")
+    os.rename(top / "d", top / "n")
+    assert walk(top) == ["n/e/f~"] and os.listdir(top) == ["n"]
+    os.mkdir(top / "d")
+    with refused(errno.ENOTEMPTY, errno.EEXIST):
+        os.rename(top / "d", top / "n")
+    assert walk(top) == ["n/e/f~"]
+
+
+def test_a_key_that_is_renamed_onto_one_that_is_hidden_replaces_it(patient, kv, kv_bucket, told):
+    bucket = kv_bucket(history=5)
+    kv.put_all(bucket, [("a", b"value a"), ("b", b"value b")])
+    top = patient.kv(bucket)
+    os.rename(top / "a", top / "a~")
+    renameat2(top / "b", top / "a", NOREPLACE)
+    assert (top / "a").read_bytes() == b"value b"
+    assert [data for key, _, data in told(bucket) if key == "a"] == [b"value a", b"value b"]
+    assert sorted(os.listdir(top)) == ["a", "a~"]
 
 
 # -- the configuration, which is edited, too ---------------------------------------------------

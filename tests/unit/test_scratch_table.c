@@ -333,6 +333,8 @@ static void files_go_along_with_a_renamed_directory(void **state)
     assert_string_equal(text_at(w, "n/e", "b~"), "b");
     assert_string_equal(text_at(w, "dx", "c~"), "c");
     assert_null(text_at(w, "d", "a~"));
+    assert_false(scratch_table_holds(w->table, w->fixture->bucket, "d"));
+    assert_true(scratch_table_holds(w->table, w->fixture->bucket, "n"));
     assert_int_equal(tree_remove_directory(w->tree, "n"), JSFS_NOT_EMPTY);
 }
 
