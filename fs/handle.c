@@ -272,12 +272,15 @@ static void object_committed(void *arg, enum jsfs_status status)
     bucket_lookup(handle->inode->bucket, handle->inode->path, object_shown, commit);
 }
 
-/* What handles have read before is not what the inode holds any more. */
+/* What handles have read before is not what the inode holds any more, and the kernel keeps of the
+ * new bytes only the pages that were written whole: the next open fetches them.
+ */
 static void drop_content(struct inode *inode)
 {
     pthread_mutex_lock(&inode->lock);
     struct bytes *content = inode->content;
     inode->content = NULL;
+    inode->fetched = false;
     pthread_mutex_unlock(&inode->lock);
     bytes_unref(content);
 }

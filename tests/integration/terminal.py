@@ -20,7 +20,10 @@ class Terminal:
                              "PATH": os.environ["PATH"], "TMUX_TMPDIR": str(home)}
         self._tmux("-f", "/dev/null", "new-session", "-d", "-x", str(COLUMNS), "-y", str(ROWS),
                    "-c", str(directory), *map(str, command), ";",
-                   "set-option", "-g", "escape-time", "0")
+                   "set-option", "-g", "escape-time", "0", ";",
+                   "set-option", "-g", "exit-empty", "off")
+        pids = self._tmux("display-message", "-p", "#{pane_pid} #{pid}").stdout.split()
+        self._program, self._server = map(int, pids)
 
     def _tmux(self, *arguments, check=True):
         return subprocess.run(["tmux", "-L", self._socket, *arguments], env=self._environment,
@@ -42,11 +45,21 @@ class Terminal:
 
     def wait_closed(self):
         """Until the program has ended."""
-        wait_until(lambda: self._tmux("has-session", check=False).returncode != 0,
-                   "the program has ended")
+        wait_until(lambda: not is_running(self._program), "the program has ended")
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self._tmux("kill-server", check=False)
+        wait_until(lambda: not (is_running(self._program) or is_running(self._server)),
+                   "the terminal has gone")
+
+
+def is_running(pid):
+    """Until it has given back all it had open; a zombie has."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False

@@ -95,7 +95,9 @@ def emacs(terminal):
     terminal.press("C-x", "C-c")
 
 
-VIM = ["vim", "-i", "NONE"]
+# As for files outside of /tmp, where these tests mount: editors make no backups there.
+VIM = ["vim", "-i", "NONE", "-c", "set backupskip="]
+EMACS = ["emacs", "-nw", "-Q", "--eval", "(setq backup-enable-predicate (lambda (name) t))"]
 EDITORS = {
     "vim": (VIM, vim(":wq")),
     "vim, forced": (VIM, vim(":w!", ":q")),
@@ -105,7 +107,9 @@ EDITORS = {
     "vim, without swap file": ([*VIM, "-n"], vim(":x")),
     "nano": (["nano", "--ignorercfiles"], nano),
     "nano, with a backup and a lock": (["nano", "--ignorercfiles", "--backup", "--locking"], nano),
-    "emacs": (["emacs", "-nw", "-Q"], emacs),
+    "emacs": (EMACS, emacs),
+    "emacs, copying": ([*EMACS, "--eval", "(setq backup-by-copying t)"], emacs),
+    "emacs, with numbered backups": ([*EMACS, "--eval", "(setq version-control t)"], emacs),
 }
 
 
@@ -178,7 +182,9 @@ def test_vim_warns_of_a_change_from_elsewhere(mnt, kv, kv_bucket, edit):
         terminal.type(":w")
         terminal.press("Enter")
         terminal.wait_for("changed since")
-        terminal.press("n", "Enter")
+        terminal.press("n")
+        terminal.wait_for("Press ENTER")
+        terminal.press("Enter")
         terminal.type(":q!")
         terminal.press("Enter")
 
