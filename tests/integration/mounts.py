@@ -69,7 +69,8 @@ class Mount:
 
     def unmount(self, command=UNMOUNT):
         """Unmount as a user does; the exit code of jsfs."""
-        run(*command, self.path)
+        done = run(*command, self.path, check=False)
+        assert done.returncode == 0, f"{done.stderr}in use by: {users_of(self.path)}"
         return self.wait_gone()
 
     def signal(self, number):
@@ -117,6 +118,17 @@ class Mount:
     def memory_peak(self):
         """The most memory it ever held [bytes]."""
         return status_field(self.pid, "VmHWM") * 1024
+
+
+def users_of(path):
+    """What processes have open, or stand in, below a path: (process, what, where)."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            for link in (process / "cwd", *(process / "fd").iterdir()):
+                if os.readlink(link).startswith(str(path)):
+                    found.append(((process / "stat").read_text(), str(link), os.readlink(link)))
+    return found
 
 
 def environment_of(work, changes=None):

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A program in a real terminal (tmux): typed at, and looked at, as a person would."""
 
+import contextlib
 import itertools
 import os
 import subprocess
+from pathlib import Path
 
+from mounts import users_of
 from support import wait_until
 
 _numbers = itertools.count(1)
@@ -15,6 +18,7 @@ class Terminal:
     """One program on a terminal of its own; a context manager that ends it."""
 
     def __init__(self, command, directory, home):
+        self._directory = directory
         self._socket = f"jsfs-test-{os.getpid()}-{next(_numbers)}"
         self._environment = {"HOME": str(home), "TERM": "xterm", "LC_ALL": "C.UTF-8",
                              "PATH": os.environ["PATH"], "TMUX_TMPDIR": str(home)}
@@ -44,8 +48,9 @@ class Terminal:
         wait_until(lambda: text in self.screen(), f"{text!r} is on the screen:\n{self.screen()}")
 
     def wait_closed(self):
-        """Until the program has ended."""
+        """Until the program has ended, and what it left in the background (Emacs: compilers)."""
         wait_until(lambda: not is_running(self._program), "the program has ended")
+        wait_until(lambda: not users_of(self._directory), "nobody is in its directory")
 
     def __enter__(self):
         return self
@@ -57,9 +62,9 @@ class Terminal:
 
 
 def is_running(pid):
-    """Until it has given back all it had open; a zombie has."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
-            return stat.read().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
+    """Until each thread has given back what it had open; zombies have."""
+    states = []
+    for path in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):
+            states.append(path.read_text(errors="replace").rpartition(")")[2].split()[0])
+    return any(state not in "ZX" for state in states)
