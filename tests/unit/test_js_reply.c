@@ -413,9 +413,61 @@ static void without_memory_there_is_no_stored_message(void **state)
     }
 }
 
+static void what_a_stream_copies_from_is_read(void **state)
+{
+    static const char json[] =
+        "{\"config\":{\"name\":\"KV_m\",\"sources\":[{\"name\":\"KV_a\"},"
+        "{\"name\":\"KV_b\",\"subject_transforms\":[{\"src\":\"x\",\"dest\":\"y\"}]},"
+        "{\"name\":\"KV_c\",\"subject_transforms\":[],\"filter_subject\":\"$KV.c.>\"},"
+        "{\"name\":7},{}]},\"state\":{}}";
+    struct js_stream_info info;
+    struct js_error error;
+    (void)state;
+
+    assert_int_equal(js_reply_stream_info(json, strlen(json), &error, &info), JSFS_OK);
+    assert_memory_equal(info.sources, "KV_a\0KV_c\0", 11);
+    assert_false(info.has_subjects);
+    assert_string_equal(info.mirror_api, "");
+}
+
+static void sources_that_do_not_fit_are_left_out(void **state)
+{
+    char json[8192] = "{\"config\":{\"name\":\"KV_m\",\"subjects\":[\"s\"],\"sources\":[";
+    struct js_stream_info info;
+    struct js_error error;
+    size_t names = 0;
+    (void)state;
+
+    for (int i = 0; i < 100; i++)
+        sprintf(json + strlen(json), "%s{\"name\":\"KV_source_%02d\"}", i > 0 ? "," : "", i);
+    strcat(json, "]},\"state\":{}}");
+    assert_int_equal(js_reply_stream_info(json, strlen(json), &error, &info), JSFS_OK);
+    for (const char *name = info.sources; *name != '\0'; name += strlen(name) + 1)
+        names++;
+    assert_int_equal(names, (JS_SOURCES_SIZE - 1) / sizeof("KV_source_00"));
+    assert_true(info.has_subjects);
+}
+
+static void the_api_of_a_mirrors_origin_is_read(void **state)
+{
+    static const char json[] =
+        "{\"config\":{\"name\":\"KV_m\",\"mirror\":{\"name\":\"KV_o\",\"external\":"
+        "{\"api\":\"$JS.hub.API\",\"deliver\":\"\"}}},\"state\":{}}";
+    struct js_stream_info info;
+    struct js_error error;
+    (void)state;
+
+    assert_int_equal(js_reply_stream_info(json, strlen(json), &error, &info), JSFS_OK);
+    assert_string_equal(info.mirror, "KV_o");
+    assert_string_equal(info.mirror_api, "$JS.hub.API");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_stream_copies_from_is_read),
+        cmocka_unit_test(sources_that_do_not_fit_are_left_out),
+        cmocka_unit_test(the_api_of_a_mirrors_origin_is_read),
         cmocka_unit_test(a_stream_is_read_field_by_field),
         cmocka_unit_test(a_description_is_cut_between_two_characters),
         cmocka_unit_test(a_field_that_an_old_server_does_not_know_is_off),
