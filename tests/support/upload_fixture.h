@@ -13,8 +13,7 @@
 #include "core/digest.h"
 #include "core/reader.h"
 #include "core/upload.h"
-#include "tests/support/end.h"
-#include "tests/support/fake_store.h"
+#include "tests/support/fake_bucket.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +22,8 @@
 #define OLD_SIZE (3 * CHUNK)
 
 struct fixture {
-    struct fake_store *fake;
+    struct fake_bucket made;
+    struct fake_store *fake; /* as made */
     struct bucket *bucket;
     struct executor *executor;
     struct upload *upload;
@@ -48,15 +48,12 @@ static inline uint64_t count_messages(struct fixture *f)
 
 static inline int setup(void **state)
 {
-    const struct bucket_options options = {.load_timeout_ms = 5000};
-    const struct bucket_observer observer = {ignore_change, ignore_event, ignore_event,
-                                             NULL};
     struct fixture *f = calloc(1, sizeof(*f));
 
-    f->fake = fake_store_new(STORE_OBJECT);
-    f->executor = executor_new(2);
-    f->bucket = bucket_new(fake_store_get(f->fake), "b", fake_store_info(f->fake),
-                           f->executor, &options, &observer);
+    f->made = fake_bucket_open(STORE_OBJECT);
+    f->fake = f->made.fake;
+    f->bucket = f->made.bucket;
+    f->executor = f->made.executor;
     f->old_sequence = fake_store_put_object(f->fake, "name", "old", OLD_SIZE, CHUNK);
     f->messages = count_messages(f);
     *state = f;
@@ -67,10 +64,7 @@ static inline int teardown(void **state)
 {
     struct fixture *f = *state;
     upload_close(f->upload);
-    bucket_stop(f->bucket);
-    bucket_unref(f->bucket);
-    executor_free(f->executor);
-    fake_store_free(f->fake);
+    fake_bucket_close(&f->made);
     free(f);
     return 0;
 }

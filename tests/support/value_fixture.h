@@ -11,32 +11,27 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include "core/value_file.h"
-#include "tests/support/end.h"
-#include "tests/support/fake_store.h"
+#include "tests/support/fake_bucket.h"
 #include <stdlib.h>
 #include <string.h>
 
 #define OLD "old value"
 
 struct fixture {
-    struct fake_store *fake;
+    struct fake_bucket made;
+    struct fake_store *fake; /* as made */
     struct bucket *bucket;
-    struct executor *executor;
     struct value_file *file;
     uint64_t old_revision;
 };
 
 static inline int setup(void **state)
 {
-    const struct bucket_options options = {.load_timeout_ms = 5000};
-    const struct bucket_observer observer = {ignore_change, ignore_event, ignore_event,
-                                             NULL};
     struct fixture *f = calloc(1, sizeof(*f));
 
-    f->fake = fake_store_new(STORE_KV);
-    f->executor = executor_new(2);
-    f->bucket = bucket_new(fake_store_get(f->fake), "b", fake_store_info(f->fake),
-                           f->executor, &options, &observer);
+    f->made = fake_bucket_open(STORE_KV);
+    f->fake = f->made.fake;
+    f->bucket = f->made.bucket;
     f->old_revision = fake_store_put(f->fake, "key", OLD);
     *state = f;
     return 0;
@@ -46,10 +41,7 @@ static inline int teardown(void **state)
 {
     struct fixture *f = *state;
     value_file_unref(f->file);
-    bucket_stop(f->bucket);
-    bucket_unref(f->bucket);
-    executor_free(f->executor);
-    fake_store_free(f->fake);
+    fake_bucket_close(&f->made);
     free(f);
     return 0;
 }

@@ -27,6 +27,26 @@ static uint64_t write_here(struct fixture *f, const char *key, const char *text,
     return answer.sequence;
 }
 
+struct written {
+    struct answer answer; /* of bucket_written() */
+    uint64_t token, sequence;
+};
+
+/* A write while the watch tells nothing, for bucket_written() to look for. */
+static void write_unheard(struct fixture *f, struct written *written)
+{
+    fixture_go_live(f);
+    fake_store_lost(f->fake);
+    written->sequence = write_here(f, "a", "hello", &written->token);
+    answer_init(&written->answer);
+}
+
+static void look_for(struct fixture *f, struct written *written)
+{
+    bucket_written(f->bucket, "a", written->sequence, written->token, take_lookup,
+                   &written->answer);
+}
+
 static void a_write_shows_when_its_echo_has_come(void **state)
 {
     struct fixture *f = *state;
@@ -74,32 +94,24 @@ static void the_leader_is_asked_when_the_echo_does_not_come(void **state)
 static void the_leader_is_asked_at_once_while_the_watch_is_lost(void **state)
 {
     struct fixture *f = *state;
-    struct answer answer;
-    uint64_t token, sequence;
+    struct written written;
 
-    fixture_go_live(f);
-    fake_store_lost(f->fake);
-    sequence = write_here(f, "a", "hello", &token);
-    answer_init(&answer);
-    bucket_written(f->bucket, "a", sequence, token, take_lookup, &answer);
-    assert_int_equal(answer.count, 1);
-    assert_int_equal(answer.attr.sequence, sequence);
+    write_unheard(f, &written);
+    look_for(f, &written);
+    assert_int_equal(written.answer.count, 1);
+    assert_int_equal(written.answer.attr.sequence, written.sequence);
 }
 
 static void a_write_that_cannot_be_seen_times_out(void **state)
 {
     struct fixture *f = *state;
-    struct answer answer;
-    uint64_t token, sequence;
+    struct written written;
 
-    fixture_go_live(f);
-    fake_store_lost(f->fake);
-    sequence = write_here(f, "a", "hello", &token);
-    answer_init(&answer);
+    write_unheard(f, &written);
     fake_store_fail(f->fake, FAKE_LOOKUP, 1000, JSFS_UNAVAILABLE, false);
-    bucket_written(f->bucket, "a", sequence, token, take_lookup, &answer);
-    answer_wait(&answer);
-    assert_int_equal(answer.status, JSFS_TIMEOUT);
+    look_for(f, &written);
+    answer_wait(&written.answer);
+    assert_int_equal(written.answer.status, JSFS_TIMEOUT);
 }
 
 static void a_removed_name_vanishes_and_its_directories_stay(void **state)

@@ -11,27 +11,9 @@
 #include "core/js_api.h"
 #include "core/js_api_walk.h"
 #include "core/kv_store.h"
-#include "tests/support/live_store.h"
+#include "tests/support/live_group.h"
 #include <stdio.h>
 #include <string.h>
-
-enum { TIMEOUT_MS = 3000 };
-
-static struct live live;
-
-static int begin(void **state)
-{
-    (void)state;
-    live_begin(&live, TIMEOUT_MS);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    live_end(&live);
-    return 0;
-}
 
 static uint64_t mark(const char *subject, const char *operation)
 {

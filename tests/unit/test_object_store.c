@@ -7,29 +7,11 @@
 
 #include "core/js_api.h"
 #include "core/object_store.h"
-#include "tests/support/live_store.h"
+#include "tests/support/live_group.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { TIMEOUT_MS = 3000 };
-
-static struct live live;
-
-static int begin(void **state)
-{
-    (void)state;
-    live_begin(&live, TIMEOUT_MS);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    live_end(&live);
-    return 0;
-}
 
 static enum jsfs_status put_meta(struct store *store, const char *name, const char *nuid,
                                  enum store_expect expect, uint64_t expected,

@@ -10,16 +10,14 @@
 #include "core/js_api.h"
 #include "core/watcher.h"
 #include "tests/support/failing_malloc.h"
-#include "tests/support/live_store.h"
+#include "tests/support/live_group.h"
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TIMEOUT_MS = 3000, KEYS = 20000 };
-
-static struct live live;
+enum { KEYS = 20000 };
 
 /* Keys are k.<index>; others are counted only. */
 struct watched {
@@ -170,20 +168,6 @@ static size_t consumers_of(const char *bucket)
     size_t count = strtoul(total + strlen("\"total\":"), NULL, 10);
     natsMsg_Destroy(reply);
     return count;
-}
-
-static int begin(void **state)
-{
-    (void)state;
-    live_begin(&live, TIMEOUT_MS);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    live_end(&live);
-    return 0;
 }
 
 /* At once: before the first heartbeat. A busy machine may need some attempts to be that fast. */
