@@ -20,7 +20,8 @@ struct handle {
     int flags;               /* of open(2) */
     bool writable;
     bool exclusive;          /* object: O_EXCL is decided by the commit */
-    pid_t opener;            /* process (thread group) that opened it; 0: unknown */
+    pid_t opener;            /* object: the process that opened it; key: the thread, because it is
+                                rarely asked whose that is; 0: unknown */
     struct reader *reader;   /* object, for reading; NULL: none */
     struct upload *upload;   /* object, once writing has begun; inode->lock */
     struct retired *retired; /* uploads that ftruncate(0) has replaced; inode->lock */

@@ -269,12 +269,16 @@ static void commit(struct op *op)
 static bool is_childs_copy(const struct op *op)
 {
     const struct handle *handle = op->handle;
+    pid_t caller = fuse_req_ctx(op->request)->pid;
 
-    if (handle->opener == 0 || !atomic_load(&handle->written) ||
-        process_of(fuse_req_ctx(op->request)->pid) == handle->opener)
+    if (handle->opener == 0 || caller == handle->opener || !atomic_load(&handle->written))
         return false;
-    return bucket_kind(op->inode->bucket) == STORE_OBJECT ||
-           process_writes(handle->opener, op->inode->shown_number);
+    caller = process_of(caller);
+    if (bucket_kind(op->inode->bucket) == STORE_OBJECT)
+        return caller != handle->opener;
+    pid_t opener = process_of(handle->opener);
+    return opener != 0 && caller != opener &&
+           process_writes(opener, op->inode->shown_number);
 }
 
 static void flush(struct op *op)

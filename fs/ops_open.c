@@ -184,6 +184,18 @@ static void prepare_object(struct op *op)
     }
 }
 
+/* A key that is replaced or appended to: which version that begins from does not matter, and
+ * open(2) looks a name up only once more, which is not enough while another mount writes it.
+ */
+static bool takes_any_version(const struct handle *handle)
+{
+    const struct inode *inode = handle->inode;
+
+    return handle->writable && (handle->flags & (O_APPEND | O_TRUNC)) != 0 &&
+           bucket_kind(inode->bucket) == STORE_KV &&
+           !inode_is_unlinked(handle->fs->inodes, inode);
+}
+
 static bool is_fetched(struct inode *inode)
 {
     SCOPED_LOCK(&inode->lock);
@@ -197,7 +209,8 @@ void op_prepare_handle(struct op *op)
     struct tree_attr attr = inode_attr(op->fs->inodes, inode);
 
     /* An unbound inode is a name that the kernel has not been told of yet: it looks again. */
-    if (bucket_is_gone(inode->bucket) || inode_is_removed(op->fs->inodes, inode))
+    if (bucket_is_gone(inode->bucket) ||
+        (inode_is_removed(op->fs->inodes, inode) && !takes_any_version(handle)))
         op->resume(op, JSFS_STALE);
     else if (attr.corrupt && (handle->flags & O_TRUNC) == 0)
         op->resume(op, JSFS_CORRUPT);
@@ -278,7 +291,9 @@ static void open_file(struct op *op)
     }
     op->handle->exclusive = op->exclusive;
     if (op->handle->writable)
-        op->handle->opener = process_of(fuse_req_ctx(op->request)->pid);
+        op->handle->opener = fuse_req_ctx(op->request)->pid;
+    if (op->handle->writable && bucket_kind(op->child->bucket) == STORE_OBJECT)
+        op->handle->opener = process_of(op->handle->opener);
     op_prepare_handle(op);
 }
 

@@ -321,6 +321,16 @@ def test_shells_on_two_mounts_append_line_by_line(mount, kv, kv_bucket):
     assert len(kept) == 2 * count
 
 
+def test_shells_on_two_mounts_replace_one_key(mount, kv, kv_bucket):
+    """Each of them succeeds, whatever the other has just done, and is in the history once."""
+    bucket, count = kv_bucket(history=64), 30
+    script = f"n=0; while [ $n -lt {count} ]; do echo $0 $n > key || exit 1; n=$((n + 1)); done"
+    together(*(lambda one=mount(), name=name: run("sh", "-c", script, name, cwd=one.kv(bucket))
+               for name in ("one", "two")))
+    assert sorted(values(kv, bucket, "key")) == sorted(
+        f"{name} {number}\n".encode() for name in ("one", "two") for number in range(count))
+
+
 def test_tee_a_on_two_mounts_keeps_every_line(mount, kv, kv_bucket):
     bucket = kv_bucket()
     script = ("for batch in 1 2 3 4 5 6 7 8 9 10; do "
