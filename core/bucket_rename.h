@@ -35,7 +35,7 @@
  *   JSFS_IS_DIRECTORY, JSFS_NOT_DIRECTORY   `to` is what `from` is not
  *   JSFS_BAD_NAME, JSFS_NAME_TOO_LONG       no key may have such a name
  *   JSFS_INVALID        EXCHANGE without atomic batches, or of a directory; into itself
- *   JSFS_BUSY           a directory holds a file that is being written here, or got new names
+ *   JSFS_BUSY           a directory holds a file that is being written here, is pinned, or got names
  *                       as fast as they were renamed
  *   JSFS_CONFLICT       the source changed in each of many rounds
  *   JSFS_TIMEOUT        undecided; the content is under one of the names, or under both

@@ -206,10 +206,12 @@ static enum jsfs_status check_name(const struct rename *rename, const char *path
 
 enum jsfs_status rename_check_directory(struct rename *rename)
 {
-    CLEANUP(cleanup_walk)
-    struct walk *walk = walk_new(bucket_tree(rename->bucket), rename->from);
+    struct tree *tree = bucket_tree(rename->bucket);
+    CLEANUP(cleanup_walk) struct walk *walk = walk_new(tree, rename->from);
     enum jsfs_status status = walk != NULL ? check_target(rename) : JSFS_NO_MEMORY;
 
+    if (status == JSFS_OK && tree_is_pinned(tree, rename->from))
+        return JSFS_BUSY;
     while (status == JSFS_OK) {
         CLEANUP(cleanup_free) char *path = NULL;
         struct tree_attr attr;
@@ -217,9 +219,10 @@ enum jsfs_status rename_check_directory(struct rename *rename)
         status = walk_next(walk, &path, &attr);
         if (status == JSFS_OK && path == NULL)
             return JSFS_OK;
-        if (status != JSFS_OK || attr.type == TREE_DIRECTORY)
-            continue;
-        status = attr.local ? JSFS_BUSY : check_name(rename, path);
+        if (status == JSFS_OK && attr.type == TREE_DIRECTORY)
+            status = tree_is_pinned(tree, path) ? JSFS_BUSY : JSFS_OK;
+        else if (status == JSFS_OK)
+            status = attr.local ? JSFS_BUSY : check_name(rename, path);
     }
     return status;
 }

@@ -78,7 +78,8 @@ enum jsfs_status walk_next(struct walk *walk, char **path, struct tree_attr *att
 /* The path below `to` that stands for a path below `from`; for free(); NULL without memory. */
 char *rename_path(const struct rename *rename, const char *path);
 
-/* May the directory be renamed: no file that is only local, nothing at the target but what was
+/* May the directory be renamed: no file that is only local, no
+ * directory that is pinned, nothing at the target but what was
  * renamed from here, and every new name one that a key may have? */
 enum jsfs_status rename_check_directory(struct rename *rename);
 

@@ -167,6 +167,7 @@ void tree_unhide(struct tree *tree, const char *path);
  *   JSFS_NOT_FOUND, JSFS_NOT_DIRECTORY */
 enum jsfs_status tree_pin(struct tree *tree, const char *path);
 void tree_unpin(struct tree *tree, const char *path);
+bool tree_is_pinned(struct tree *tree, const char *path);
 
 /* How many names the server holds by this tree, live ones and tombstones, and how many show. */
 void tree_count(struct tree *tree, uint64_t *known, uint64_t *shown);

@@ -168,3 +168,13 @@ void tree_unpin(struct tree *tree, const char *path)
         node->local_directory = true;
     node->directory->pinned--;
 }
+
+bool tree_is_pinned(struct tree *tree, const char *path)
+{
+    SCOPED_LOCK(&tree->lock);
+    struct node *node;
+    bool value;
+
+    return node_locate(tree, path, &node, &value) == JSFS_OK && node->directory != NULL &&
+           node->directory->pinned > 0;
+}

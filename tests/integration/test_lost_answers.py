@@ -161,3 +161,64 @@ def test_what_close_says_is_what_the_history_has(mnt, kv, proxy, bucket, seed):
     stored = [entry.data for entry in kv.history(bucket, "key")]
     assert len(set(stored)) == len(stored), "each revision was stored once"
     assert any(told.values())
+
+
+# -- renames ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["steps", "atomic"])
+def renamed(request, kv_bucket, kv, wire, mnt):
+    """A bucket whose renames are two messages, or one batch where the server has them."""
+    more = {"allow_atomic": True} if request.param == "atomic" and wire.version >= (2, 12) else {}
+    name = kv_bucket(history=64, **more)
+    kv.put(name, "old", b"value")
+    assert mnt.kv(name, "old").read_bytes() == b"value"
+    return name
+
+
+def nth(number, wanted, action):
+    """A rule: do something to one of the messages that are wanted."""
+    seen = [0]
+
+    def rule(message):
+        if not wanted(message):
+            return PASS
+        seen[0] += 1
+        return action if seen[0] == number else PASS
+
+    rule.is_over = lambda: seen[0] >= number
+    return rule
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_rename_whose_answer_is_lost_is_done_once(mnt, kv, proxy, renamed, number):
+    """The copy's and the marker's, or that of the batch."""
+    proxy.rule = nth(number, lambda message: message.is_ack_of(f"KV_{renamed}"), DROP)
+    os.rename(mnt.kv(renamed, "old"), mnt.kv(renamed, "new"))
+    proxy.rule = None
+    assert entries(kv, renamed, "new") == [("PUT", b"value")]
+    assert [operation for operation, _ in entries(kv, renamed, "old")] == ["PUT", "DEL"]
+    assert os.listdir(mnt.kv(renamed)) == ["new"]
+
+
+@pytest.mark.parametrize("action", [CUT_BEFORE, CUT_AFTER])
+@pytest.mark.parametrize("key", ["old", "new"])
+def test_a_rename_that_is_cut_off_can_be_repeated(mnt, kv, proxy, renamed, key, action):
+    """Whatever is told, the value is under a name, and the next try ends it."""
+    proxy.rule = first(1, lambda message: message.is_publish_to(f"$KV.{renamed}.{key}"), action)
+    try:
+        os.rename(mnt.kv(renamed, "old"), mnt.kv(renamed, "new"))
+    except OSError as error:
+        assert error.errno in LOST, error
+    assert proxy.rule.is_over()
+    values = {kv.get(renamed, name) for name in ("old", "new")}
+    assert values - {None} == {b"value"}
+
+    def ended():
+        with contextlib.suppress(OSError):
+            os.rename(mnt.kv(renamed, "old"), mnt.kv(renamed, "new"))
+        return kv.get(renamed, "old") is None
+
+    wait_until(ended, "the rename is repeated")
+    assert kv.get(renamed, "new") == b"value"
+    assert len(entries(kv, renamed, "new")) <= 2

@@ -162,6 +162,23 @@ def test_a_name_is_right_at_every_moment_of_many_renames(mnt, kv, bucket):
     assert live(kv, bucket) == {"n1": b"100"}
 
 
+@pytest.mark.parametrize("atomic", [False, True], ids=["steps", "atomic"])
+def test_a_key_that_expires_does_so_under_its_new_name(mnt, kv, wire, kv_bucket, atomic):
+    """The rest of its time to live goes along; servers before 2.11 know none."""
+    if wire.version < (2, 11):
+        bucket = kv_bucket()
+        kv.put(bucket, "a", b"value", {"Nats-TTL": "100s"})
+        os.rename(mnt.kv(bucket, "a"), mnt.kv(bucket, "b"))
+        assert "Nats-TTL" not in kv.entry(bucket, "b").headers
+        return
+    more = {"allow_atomic": True} if atomic and has_batches(wire) else {}
+    bucket = kv_bucket(allow_msg_ttl=True, **more)
+    kv.put(bucket, "a", b"value", {"Nats-TTL": "100s"})
+    os.rename(mnt.kv(bucket, "a"), mnt.kv(bucket, "b"))
+    assert 50 < int(kv.entry(bucket, "b").headers["Nats-TTL"][0].rstrip("s")) <= 100
+    assert (batch_of(kv.entry(bucket, "b")) is not None) == bool(more)
+
+
 # -- open files ---------------------------------------------------------------------------------
 
 

@@ -491,7 +491,12 @@ static void a_directory_with_a_file_that_is_being_written_is_busy(void **state)
     fixture_go_live(f);
     assert_int_equal(tree_add_local(bucket_tree(f->bucket), "d/local"), JSFS_OK);
     assert_int_equal(move(f, "d", "e", 0), JSFS_BUSY);
+    tree_drop_local(bucket_tree(f->bucket), "d/local");
+    assert_int_equal(tree_pin(bucket_tree(f->bucket), "d"), JSFS_OK);
+    assert_int_equal(move(f, "d", "e", 0), JSFS_BUSY);
     assert_string_equal(value_of(f, "d/a"), "v");
+    tree_unpin(bucket_tree(f->bucket), "d");
+    assert_int_equal(move(f, "d", "e", 0), JSFS_OK);
 }
 
 static void a_bucket_that_is_stopped_ends_a_rename(void **state)

@@ -59,6 +59,28 @@ static void a_replacement_wins_over_what_came_between(void **state)
     assert_stored(f, "key", "mine and more");
 }
 
+/* What the rename does at the server is done by the test. */
+static void what_is_written_after_a_rename_goes_to_the_new_name(void **state)
+{
+    for (int i = 0; i < 2; i++) {
+        struct fixture *f = *state;
+        if (i == 0)
+            open_loaded(f);
+        else
+            open_old(f);
+        fake_store_put(f->fake, "new", "old value");
+        fake_store_mark(f->fake, "key", STORE_DELETED);
+        value_file_move(f->file, "new", "new", fake_store_newest(f->fake, "new")->sequence);
+        assert_int_equal(load_now(f->file), JSFS_OK);
+        write_text(f, 0, "OLD");
+        assert_int_equal(commit_now(f, false), JSFS_OK);
+        assert_stored(f, "new", "OLD value");
+        assert_null(fake_store_value(f->fake, "key"));
+        teardown(state);
+        setup(state);
+    }
+}
+
 static void a_value_that_was_removed_is_no_base_for_an_edit(void **state)
 {
     struct fixture *f = *state;
@@ -420,6 +442,7 @@ int main(void)
         FILE_TEST(an_edit_of_a_value_that_changed_elsewhere_is_a_conflict),
         FILE_TEST(every_edit_that_keeps_bytes_is_checked),
         FILE_TEST(a_replacement_wins_over_what_came_between),
+        FILE_TEST(what_is_written_after_a_rename_goes_to_the_new_name),
         FILE_TEST(a_value_that_was_removed_is_no_base_for_an_edit),
         FILE_TEST(one_commit_after_another_is_based_on_the_first),
         FILE_TEST(an_exclusive_creation_is_decided_by_the_server),
