@@ -13,7 +13,7 @@ import time
 import pytest
 
 from nats_stores import KeyValues
-from support import noise, refused, run, shell, wait_until, walk, write_file
+from support import content, noise, refused, run, shell, wait_until, walk, write_file
 
 
 def in_threads(*works):
@@ -65,7 +65,7 @@ def test_a_lost_edit_is_kept_with_the_revision_it_was_based_on(mnt, kv, kv_bucke
     assert stat.S_ISREG(state.st_mode) and state.st_size == 5
     assert before - 1 < state.st_mtime < time.time() + 1
     assert kv.get(bucket, "app/db.yaml") == b"theirs"
-    assert mnt.kv(bucket, "app/db.yaml").read_bytes() == b"theirs"
+    wait_until(lambda: content(mnt.kv(bucket, "app/db.yaml")) == b"theirs", "the winner shows")
     assert f"kv/{bucket}/.jsfs/conflicts/app/db.yaml/@{revision}.1" in mnt.log()
 
 
@@ -84,25 +84,15 @@ def test_cp_applies_a_lost_edit_again(mnt, kv, kv_bucket):
 
 
 def test_each_loss_has_its_own_file(mnt, kv, kv_bucket):
-    bucket = kv_bucket()
-    revisions = []
-    for text in (b"one", b"two"):
-        revisions.append(kv.put(bucket, "key", b"....."))
-        wait_until(lambda: mnt.kv(bucket, "key").read_bytes() == b".....", "the key is seen")
-        for number in range(2):
-            first, second = (os.open(mnt.kv(bucket, "key"), os.O_RDWR) for _ in range(2))
-            os.close(second)
-            os.pwrite(first, text + b"%d" % number, 0)
-            kv.put(bucket, "key", b"theirs")
-            with refused(errno.ESTALE):
-                os.close(first)
-            if number == 0:
-                revisions.append(kv.put(bucket, "key", b"....."))
-                wait_until(lambda: mnt.kv(bucket, "key").read_bytes() == b".....", "it is seen")
+    bucket, wanted = kv_bucket(), {}
+    for number in range(4):
+        base = b"base %d" % number
+        revision = kv.put(bucket, "key", base)
+        wait_until(lambda base=base: content(mnt.kv(bucket, "key")) == base, "it is seen")
+        lose(mnt.kv(bucket, "key"), b"OURS", lambda: kv.put(bucket, "key", b"theirs"))
+        wanted[f"@{revision}.1"] = b"OURS %d" % number
     folder = mnt.kv(bucket, ".jsfs/conflicts/key")
-    kept = {name: (folder / name).read_bytes() for name in os.listdir(folder)}
-    assert kept == {f"@{revision}.1": text for revision, text in
-                    zip(revisions, (b"one0.", b"one1.", b"two0.", b"two1."))}
+    assert {name: (folder / name).read_bytes() for name in os.listdir(folder)} == wanted
 
 
 def test_a_loss_that_is_told_twice_is_kept_once(mnt, kv, kv_bucket):
