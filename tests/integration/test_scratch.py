@@ -252,6 +252,15 @@ def test_a_program_adds_exactly_one_revision(mnt, kv, kv_bucket, told, tmp_path,
     assert mnt.kv(bucket, "f").read_bytes() == b"new"
 
 
+@pytest.mark.parametrize("script", ["sed -i.bak s/old/new/ f", "perl -i.bak -pe s/old/new/ f"])
+def test_a_backup_with_a_keys_name_is_a_key(mnt, kv, kv_bucket, told, script):
+    bucket = kv_bucket(history=64)
+    kv.put(bucket, "f", b"old")
+    shell(script, mnt.kv(bucket))
+    assert (kv.get(bucket, "f"), kv.get(bucket, "f.bak")) == (b"new", b"old")
+    assert {key for key, _, _ in told(bucket)} == {"f", "f.bak"}
+
+
 def test_tee_a_appends_with_one_revision(mnt, kv, kv_bucket, told):
     bucket = kv_bucket(history=64)
     kv.put(bucket, "f", b"old\n")
