@@ -8,7 +8,7 @@
 #include "core/cleanup.h"
 #include "core/clock.h"
 #include "core/conflict_disk.h"
-#include "core/name_codec.h"
+#include "core/conflict_names.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,9 +18,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define COMPONENT_MAX 200   /* [bytes] of a key's component that stay one file name */
-#define SERVER_NAME_MAX 200 /* [bytes] */
 
 /* A loss that only memory has. */
 struct kept {
@@ -71,73 +68,7 @@ static enum jsfs_status status_of(int error)
     }
 }
 
-/* Names ---------------------------------------------------------------------------------- */
-
-/* A text that is one file name, different for different texts as far as it fits. */
-static enum jsfs_status append_file_name(struct buffer *out, const char *text)
-{
-    uint32_t hash = 2166136261u; /* FNV-1a */
-    enum jsfs_status status = JSFS_OK;
-    size_t size = 0;
-
-    for (const char *c = text; *c != '\0'; c++)
-        hash = (hash ^ (unsigned char)*c) * 16777619u;
-    for (; status == JSFS_OK && text[size] != '\0' && size < SERVER_NAME_MAX; size++) {
-        bool plain = strchr("/:,@", text[size]) == NULL && text[size] > ' ' &&
-                     (size > 0 || text[size] != '.');
-        status = buffer_append(out, plain ? &text[size] : "_", 1);
-    }
-    if (status == JSFS_OK && text[size] != '\0')
-        status = buffer_append_format(out, "+%08" PRIx32, hash);
-    return status;
-}
-
-char *conflict_directory(const char *state, const char *server)
-{
-    CLEANUP(buffer_clear) struct buffer path = BUFFER_INIT;
-    static const char scheme[] = "nats://";
-
-    if (strncmp(server, scheme, strlen(scheme)) == 0)
-        server += strlen(scheme);
-    if (buffer_append_format(&path, "%s/conflicts/", state) != JSFS_OK ||
-        append_file_name(&path, server) != JSFS_OK)
-        return NULL;
-    return buffer_take(&path);
-}
-
-static enum jsfs_status append_component(struct buffer *name, const char *component,
-                                         size_t size)
-{
-    enum jsfs_status status = JSFS_OK;
-    bool split = size > COMPONENT_MAX;
-
-    for (; status == JSFS_OK && size > COMPONENT_MAX; size -= COMPONENT_MAX) {
-        status = buffer_append_format(name, "@+%.*s/", COMPONENT_MAX, component);
-        component += COMPONENT_MAX;
-    }
-    if (status == JSFS_OK)
-        status = buffer_append_format(name, "%s%.*s/", split ? "@=" : "", (int)size,
-                                      component);
-    return status;
-}
-
-/* "KEY/" of a key's path. */
-static enum jsfs_status append_key(struct buffer *name, const char *path)
-{
-    static const char value[] = "/" NAME_CODEC_VALUE;
-    size_t size = strlen(path);
-    enum jsfs_status status = JSFS_OK;
-
-    if (size > strlen(value) && strcmp(path + size - strlen(value), value) == 0)
-        size -= strlen(value);
-    for (size_t start = 0; status == JSFS_OK && start < size;) {
-        const char *slash = memchr(path + start, '/', size - start);
-        size_t end = slash != NULL ? (size_t)(slash - path) : size;
-        status = append_component(name, path + start, end - start);
-        start = end + 1;
-    }
-    return status;
-}
+/* Places --------------------------------------------------------------------------------- */
 
 /* "kv/BUCKET/NAME", or "kv/BUCKET" for "". For free(); NULL without memory. */
 static char *place_of(const struct conflict_place *place, const char *name)
@@ -275,7 +206,7 @@ enum jsfs_status conflict_store_keep(const struct conflict_place *place,
 {
     CLEANUP(buffer_clear) struct buffer key = BUFFER_INIT;
     int64_t now_ns = clock_realtime_ns();
-    enum jsfs_status status = append_key(&key, loss->path);
+    enum jsfs_status status = conflict_append_key(&key, loss->path);
 
     loss->name = NULL;
     for (unsigned number = 1; status == JSFS_OK && loss->name == NULL; number++) {
