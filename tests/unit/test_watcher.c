@@ -91,8 +91,7 @@ static struct watched *start_as(const char *bucket, bool one_each)
 {
     struct watched *watched = calloc(1, sizeof(*watched));
     char stream[64], filter[64];
-    struct watcher_options options = {.stream = stream,
-                                      .filter = filter,
+    struct watcher_options options = {.stream = stream, .filter = filter,
                                       .headers_only = true,
                                       .one_each = one_each,
                                       .whole = true};
