@@ -323,13 +323,27 @@ static void value_committed(void *arg, enum jsfs_status status)
         if ((handle->flags & O_APPEND) != 0)
             notifier_data(handle->fs->notifier, handle->inode);
     }
+    if (status != JSFS_OK)
+        atomic_store(&handle->uncommitted, true);
     end_commit(commit, status);
+}
+
+/* Handles of one file share its staged bytes. A release, which nobody waits for, must not publish
+ * what another handle has only begun: the empty value of the next `>`, half of a write.
+ */
+static bool value_has_work(struct handle *handle, bool release)
+{
+    bool mine = atomic_exchange(&handle->written, false);
+
+    if (mine || release)
+        mine |= atomic_exchange(&handle->uncommitted, false);
+    return mine || !release;
 }
 
 static bool has_work(struct handle *handle, bool release)
 {
     if (value_of(handle->inode) != NULL)
-        return true; /* the value file knows best */
+        return value_has_work(handle, release);
     return handle->upload != NULL && (atomic_load(&handle->written) ||
                                       (release && atomic_load(&handle->uncommitted)));
 }
@@ -358,7 +372,6 @@ void handle_commit(struct handle *handle, bool release, handle_done *done, void 
     pending_begin(handle->fs->pending);
     struct value_file *value = value_of(handle->inode);
     if (value != NULL) {
-        atomic_store(&handle->written, false);
         value_file_commit(value, release, value_committed, commit);
         return;
     }

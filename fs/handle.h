@@ -26,7 +26,8 @@ struct handle {
     struct upload *upload;   /* object, once writing has begun; inode->lock */
     struct retired *retired; /* uploads that ftruncate(0) has replaced; inode->lock */
     atomic_bool written;     /* bytes since the last commit */
-    atomic_bool uncommitted; /* also: a truncation or creation that release commits */
+    atomic_bool uncommitted; /* also: a truncation or creation of its own, which only release
+                                commits */
     atomic_bool reported;    /* the last commit failed and close or fsync said so */
     atomic_int failed;       /* enum jsfs_status of a write that was refused: half of what was to
                                 be written is not committed, until it is truncated */

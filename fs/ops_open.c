@@ -64,9 +64,12 @@ static void prepare_value(struct op *op)
 
     if (status == JSFS_OK && (handle->flags & (O_APPEND | O_TRUNC)) == O_APPEND)
         value_file_append_only(handle->inode->value);
-    if (status == JSFS_OK && (handle->flags & O_TRUNC) != 0)
+    if (op->creates && !op->exclusive)
+        atomic_store(&handle->uncommitted, true);
+    if (status == JSFS_OK && (handle->flags & O_TRUNC) != 0) {
+        atomic_store(&handle->uncommitted, true);
         status = value_file_truncate(handle->inode->value, 0, true);
-    else if (status == JSFS_OK) {
+    } else if (status == JSFS_OK) {
         value_file_load(handle->inode->value, value_loaded, op);
         return;
     }

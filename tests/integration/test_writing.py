@@ -331,6 +331,22 @@ def test_shells_on_two_mounts_replace_one_key(mount, kv, kv_bucket):
         f"{name} {number}\n".encode() for name in ("one", "two") for number in range(count))
 
 
+def test_the_end_of_one_handle_does_not_publish_what_another_has_begun(mnt, kv, kv_bucket):
+    bucket = kv_bucket(history=64)
+    path = mnt.kv(bucket, "key")
+    for number in range(20):
+        first = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.write(first, b"first %d" % number)
+        os.close(first)  # its release comes later
+        second = os.open(path, os.O_WRONLY | os.O_TRUNC)
+        idle = os.open(path, os.O_WRONLY)
+        os.close(idle)
+        os.write(second, b"second %d" % number)
+        os.close(second)
+    assert values(kv, bucket, "key") == [b"%s %d" % (which, number) for number in range(20)
+                                         for which in (b"first", b"second")]
+
+
 def test_tee_a_on_two_mounts_keeps_every_line(mount, kv, kv_bucket):
     bucket = kv_bucket()
     script = ("for batch in 1 2 3 4 5 6 7 8 9 10; do "
