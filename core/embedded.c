@@ -30,6 +30,8 @@
 #define START_MS 60000
 #define STOP_MS 10000
 #define POLL_MS 10
+#define LOCK_PATIENCE_MS 3000
+#define LOCK_STEP_MS 20
 #define PROGRAM "nats-server"
 #define LOCK_FILE "jsfs.lock"
 #define LOG_FILE PROGRAM ".log"
@@ -69,6 +71,18 @@ static enum jsfs_status make_directory(const char *path)
     return JSFS_OK;
 }
 
+/* umount(8) returns before the jsfs that it ends has stopped its server. */
+static bool lock_within(int fd, int patience_ms)
+{
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK || patience_ms <= 0)
+            return false;
+        poll(NULL, 0, LOCK_STEP_MS);
+        patience_ms -= LOCK_STEP_MS;
+    }
+    return true;
+}
+
 static enum jsfs_status lock_directory(struct embedded *e, char *error, size_t error_size)
 {
     CLEANUP(cleanup_free) char *path = NULL;
@@ -82,7 +96,7 @@ static enum jsfs_status lock_directory(struct embedded *e, char *error, size_t e
         snprintf(error, error_size, "%s: %s", path, strerror(errno));
         return JSFS_FAILED;
     }
-    if (flock(e->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+    if (!lock_within(e->lock_fd, LOCK_PATIENCE_MS)) {
         snprintf(error, error_size, "%s is in use by another jsfs", e->directory);
         return JSFS_BUSY;
     }

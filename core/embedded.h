@@ -16,7 +16,8 @@ struct embedded;
  *   directory   made with its parents, private to the user, when it does not exist
  *   out         for embedded_stop()
  *   error       on failure one line for the user, cut to error_size
- *   JSFS_BUSY          another jsfs uses the directory
+ *   JSFS_BUSY          another jsfs uses the directory, also after 3 s: one that is being
+ *                      unmounted has ended by then
  *   JSFS_NOT_FOUND     there is no nats-server
  *   JSFS_UNAVAILABLE   it ended, or it did not answer in time (60 s: it reads its streams)
  *   JSFS_FAILED        the directory or the process could not be made

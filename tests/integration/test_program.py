@@ -292,6 +292,14 @@ def test_embedded_has_its_data_again_the_next_time(embedded, tmp_path):
     assert again.obj("store", "object").read_bytes() == noise(200_000)
 
 
+def test_embedded_can_be_mounted_again_as_soon_as_it_is_unmounted(embedded, tmp_path):
+    first = embedded(tmp_path / "data")
+    (first / "kv" / "bucket").mkdir()
+    run(*UNMOUNT, first.path)  # its server still runs
+    assert (embedded(tmp_path / "data") / "kv" / "bucket").is_dir()
+    assert first.wait_gone() == 0
+
+
 def test_embedded_without_a_folder_takes_the_users_data_folder(embedded):
     mnt = embedded()
     assert (mnt.work / "data" / "jsfs").is_dir()
