@@ -162,12 +162,23 @@ static enum jsfs_status settle(const struct search *search, struct store_write *
     return JSFS_OK;
 }
 
+/* What is in the way of a write that was tried before may be that very write: its publication finds
+ * out by the message id, and never stores it now. */
+static enum jsfs_status settle_tried(struct store_write *write, enum jsfs_status status)
+{
+    if (write->tried_ms == 0 || (status != JSFS_EXISTS && status != JSFS_CONFLICT))
+        return status;
+    write->expect = STORE_EXPECT_AT;
+    write->sequence = INT64_MAX;
+    return JSFS_OK;
+}
+
 static void end_write(struct search *search, enum jsfs_status status)
 {
     if (status == JSFS_NOT_FOUND)
         status = JSFS_OK;
     if (status == JSFS_OK)
-        status = settle(search, &search->p.write);
+        status = settle_tried(&search->p.write, settle(search, &search->p.write));
     if (status == JSFS_OK)
         kv_store_publish(search->core, search->name, &search->p, search->write_done,
                          search->arg);

@@ -58,6 +58,7 @@ jsfs_unit_tests(jsfs_core
     json_line
     kv_batch
     kv_history
+    kv_sources
     kv_store
     log
     name_codec
