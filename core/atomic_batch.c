@@ -103,16 +103,6 @@ static void list_headers(const struct batch *batch, size_t index, struct texts *
     headers[count] = NULL;
 }
 
-/* What nats.c makes of them [bytes]. */
-static size_t headers_size(const char *const *headers)
-{
-    size_t size = sizeof("NATS/1.0\r\n\r\n") - 1;
-
-    for (; headers[0] != NULL; headers += 2)
-        size += strlen(headers[0]) + strlen(headers[1]) + sizeof(": \r\n") - 1;
-    return size;
-}
-
 static enum jsfs_status check_sizes(struct store_core *core, const struct batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++) {
@@ -121,7 +111,7 @@ static enum jsfs_status check_sizes(struct store_core *core, const struct batch 
         struct texts texts;
 
         list_headers(batch, i, &texts, headers);
-        if ((data != NULL ? data->size : 0) + headers_size(headers) >
+        if ((data != NULL ? data->size : 0) + header_block_size(headers) >
             store_core_message_max(core))
             return JSFS_TOO_LARGE;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* header_block.c - one header out of a stored message's "NATS/1.0\r\n…" block; pure.
+/* header_block.c - one header out of a stored message's "NATS/1.0\r\n…" block, the size of a new
+ * block; pure.
  * Layer 2.
  */
 #include "core/header_block.h"
@@ -84,4 +85,13 @@ bool header_block_copy(const char *block, size_t size, const char *name, char *o
     memcpy(out, value.text, value.size);
     out[value.size] = '\0';
     return true;
+}
+
+size_t header_block_size(const char *const *headers)
+{
+    size_t size = sizeof("NATS/1.0\r\n\r\n") - 1;
+
+    for (; headers[0] != NULL; headers += 2)
+        size += strlen(headers[0]) + strlen(headers[1]) + sizeof(": \r\n") - 1;
+    return size;
 }

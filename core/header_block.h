@@ -31,4 +31,9 @@ bool header_block_find(const char *block, size_t size, const char *name,
 bool header_block_copy(const char *block, size_t size, const char *name, char *out,
                        size_t out_size);
 
+/* The size of the block that nats.c makes of headers: "NATS/1.0\r\n", "name: value\r\n" each, "\r\n".
+ *   headers   name, value, name, value …, NULL
+ */
+size_t header_block_size(const char *const *headers);
+
 #endif

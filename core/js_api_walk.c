@@ -62,8 +62,7 @@ static void close_walk(struct connection *connection, struct walk *walk)
     natsInbox_Destroy(walk->inbox);
 }
 
-/* The last Nats-Msg-Size: the server appends its own. */
-static uint64_t size_of(natsMsg *msg)
+uint64_t js_api_stored_size(natsMsg *msg)
 {
     const char **values = NULL;
     int count = 0;
@@ -88,7 +87,7 @@ static enum jsfs_status take_message(struct walk *walk, natsMsg *msg,
     struct walk_message message = {
         .sequence = delivery->stream_sequence,
         .time_ns = delivery->time_ns,
-        .size_bytes = size_of(msg),
+        .size_bytes = js_api_stored_size(msg),
         .operation = header_of(msg, "KV-Operation"),
         .marker = header_of(msg, "Nats-Marker-Reason"),
     };

@@ -46,4 +46,8 @@ struct walk_request {
 enum jsfs_status js_api_walk(struct connection *connection,
                              const struct walk_request *request);
 
+/* How long the body is of a message that came headers-only [bytes]: the last Nats-Msg-Size, for the
+ * server appends its own to the headers that were stored; 0 without one. */
+uint64_t js_api_stored_size(natsMsg *msg);
+
 #endif

@@ -108,17 +108,6 @@ static void list_headers(const struct publish_op *publish, struct numbers *numbe
     headers[count] = NULL;
 }
 
-/* Size of the block that nats.c makes of them [bytes]: "NATS/1.0\r\n", "name: value\r\n" each,
- * "\r\n". */
-static size_t headers_size(const char *const *headers)
-{
-    size_t size = sizeof("NATS/1.0\r\n\r\n") - 1;
-
-    for (; headers[0] != NULL; headers += 2)
-        size += strlen(headers[0]) + strlen(headers[1]) + sizeof(": \r\n") - 1;
-    return size;
-}
-
 static void got_ack(void *arg, enum jsfs_status status, natsMsg *reply);
 
 static struct requester *requester_of(struct store_core *core)
@@ -149,7 +138,7 @@ static void send_it(struct store_core *core, struct publish_op *publish)
         /* The message id tells the server that it is the same, while it remembers. */
         .resend = is_remembered(core, publish),
     };
-    if (request.size + headers_size(headers) > store_core_message_max(core)) {
+    if (request.size + header_block_size(headers) > store_core_message_max(core)) {
         finish(publish, JSFS_TOO_LARGE, 0);
         return;
     }

@@ -5,6 +5,7 @@
  */
 #include "core/clock.h"
 #include "core/delivery.h"
+#include "core/js_api_walk.h"
 #include "core/log.h"
 #include "core/watcher_private.h"
 #include <stdlib.h>
@@ -17,19 +18,6 @@ static const char *header_of(natsMsg *msg, const char *name)
     const char *value = NULL;
 
     return natsMsgHeader_Get(msg, name, &value) == NATS_OK ? value : NULL;
-}
-
-/* The server appends its own Nats-Msg-Size to the headers that were stored: the last counts. */
-static uint64_t stored_bytes_of(natsMsg *msg)
-{
-    const char **values = NULL;
-    int count = 0;
-
-    if (natsMsgHeader_Values(msg, "Nats-Msg-Size", &values, &count) != NATS_OK)
-        return 0;
-    uint64_t size = strtoull(values[count - 1], NULL, 10);
-    free((void *)values);
-    return size;
 }
 
 /* Ask the stream whether all of it has been told: nothing was stored behind our last message, or
@@ -101,7 +89,7 @@ static void tell_message(struct watcher *watcher, natsMsg *msg,
         .ttl = header_of(msg, "Nats-TTL"),
     };
 
-    message.stored_bytes = watcher->headers_only ? stored_bytes_of(msg) : message.size;
+    message.stored_bytes = watcher->headers_only ? js_api_stored_size(msg) : message.size;
     watcher->events.message(watcher->arg, &message);
 }
 
