@@ -151,6 +151,7 @@ void handle_unref(struct handle *handle)
         handle_drop_local(fs, inode);
     }
     inode_put(fs->inodes, inode);
+    free(handle->path);
     free(handle);
 }
 

@@ -18,6 +18,8 @@ struct handle {
     struct fs *fs;
     struct inode *inode;     /* counted */
     int flags;               /* of open(2) */
+    char *path;              /* handle_list lock; of the name by now, once it was renamed; NULL: that
+                                of the inode */
     bool writable;
     bool exclusive;          /* object: O_EXCL is decided by the commit */
     pid_t opener;            /* object: the process that opened it; key: the thread, because it is

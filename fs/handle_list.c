@@ -171,14 +171,19 @@ struct where {
     const char *path;
 };
 
-static bool is_there(const struct handle *handle, const struct where *where)
+static const char *path_locked(const struct handle *handle)
 {
-    const struct inode *inode = handle->inode;
+    return handle->path != NULL ? handle->path : handle->inode->path;
+}
+
+static bool is_there_locked(const struct handle *handle, const struct where *where)
+{
+    const char *path = path_locked(handle);
     size_t size = strlen(where->path);
 
-    return inode->bucket == where->bucket &&
-           strncmp(inode->path, where->path, size) == 0 &&
-           (inode->path[size] == '\0' || inode->path[size] == '/');
+    return handle->inode->bucket == where->bucket &&
+           strncmp(path, where->path, size) == 0 &&
+           (path[size] == '\0' || path[size] == '/');
 }
 
 /* The writable ones of them, counted; NULL without memory. */
@@ -190,18 +195,50 @@ static struct handle **handles_below_locked(struct handle_list *list,
     for (struct handle *handle = list->first; handle != NULL; handle = handle->after)
         all++;
     struct handle **out = calloc(all + 1, sizeof(struct handle *));
-    *count = 0;
     for (struct handle *handle = list->first; out != NULL && handle != NULL;
          handle = handle->after)
-        if (handle->writable && is_there(handle, where) && handle_try_ref(handle))
+        if (handle->writable && is_there_locked(handle, where) && handle_try_ref(handle))
             out[(*count)++] = handle;
     return out;
+}
+
+struct handle **handle_list_below(struct handle_list *list, const struct bucket *bucket,
+                                  const char *path, unsigned *count)
+{
+    struct where where = {bucket, path};
+
+    *count = 0;
+    SCOPED_LOCK(&list->lock);
+    return handles_below_locked(list, &where, count);
+}
+
+char *handle_list_path(struct handle_list *list, const struct handle *handle)
+{
+    SCOPED_LOCK(&list->lock);
+    return strdup(path_locked(handle));
+}
+
+bool handle_list_move(struct handle_list *list, struct handle *handle, const char *path)
+{
+    char *copy = strdup(path);
+
+    if (copy == NULL)
+        return false;
+    SCOPED_LOCK(&list->lock);
+    free(handle->path);
+    handle->path = copy;
+    return true;
+}
+
+bool handle_list_is_moved(struct handle_list *list, const struct handle *handle)
+{
+    SCOPED_LOCK(&list->lock);
+    return handle->path != NULL;
 }
 
 void handle_list_commit_below(struct handle_list *list, const struct bucket *bucket,
                               const char *path, handle_done *done, void *arg)
 {
-    struct where where = {bucket, path};
     struct group *group = malloc(sizeof(*group));
     unsigned count = 0;
 
@@ -210,10 +247,8 @@ void handle_list_commit_below(struct handle_list *list, const struct bucket *buc
         return;
     }
     *group = (struct group){.left = 1, .failed = JSFS_OK, .done = done, .arg = arg};
-    pthread_mutex_lock(&list->lock);
     CLEANUP(cleanup_free)
-    struct handle **handles = handles_below_locked(list, &where, &count);
-    pthread_mutex_unlock(&list->lock);
+    struct handle **handles = handle_list_below(list, bucket, path, &count);
     for (unsigned i = 0; i < count; i++)
         commit_member(group, handles[i]);
     end_one(group, handles != NULL ? JSFS_OK : JSFS_NO_MEMORY);

@@ -6,6 +6,7 @@
 #define JSFS_FS_HANDLE_LIST_H
 
 #include "core/status.h"
+#include <stdbool.h>
 
 struct bucket;
 struct handle;
@@ -30,5 +31,19 @@ unsigned handle_list_commit(struct handle_list *list, int timeout_ms);
  * gets the first failure. Does not block. */
 void handle_list_commit_below(struct handle_list *list, const struct bucket *bucket,
                               const char *path, handle_done *done, void *arg);
+
+/* The open handles on a name of a bucket and below it that may write, each counted, in an array for
+ * free(); the names are those that they have by now. NULL without memory, and then none. */
+struct handle **handle_list_below(struct handle_list *list, const struct bucket *bucket,
+                                  const char *path, unsigned *count);
+
+/* The name that an open handle has by now, for free(); NULL without memory. */
+char *handle_list_path(struct handle_list *list, const struct handle *handle);
+
+/* It has another name; false without memory. */
+bool handle_list_move(struct handle_list *list, struct handle *handle, const char *path);
+
+/* Has it ever got another one? */
+bool handle_list_is_moved(struct handle_list *list, const struct handle *handle);
 
 #endif

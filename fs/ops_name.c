@@ -8,6 +8,7 @@
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "fs/errno_map.h"
+#include "fs/handle_move.h"
 #include "fs/notifier.h"
 #include "fs/scratch.h"
 #include "fs/special.h"
@@ -229,6 +230,7 @@ static void forget_file(struct op *op)
 {
     if (op->child != NULL)
         fs_forget_file(op->fs, op->child);
+    handle_moves_forget(op->fs, op->inode->bucket, op->path);
 }
 
 /* The tombstone is acknowledged: only now may the chunks go. op->nuid names them. */

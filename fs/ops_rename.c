@@ -10,6 +10,7 @@
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "fs/errno_map.h"
+#include "fs/handle_move.h"
 #include "fs/notifier.h"
 #include "fs/scratch.h"
 #include "fs/scratch_hold.h"
@@ -24,6 +25,7 @@ struct renaming {
     unsigned flags;
     char *to;                        /* path */
     struct inode *source, *replaced; /* counted; what the names led to; may be NULL */
+    struct handle_moves *moves, *moves_back; /* of the old name; and, exchanged, of the new one */
 };
 
 static bool in_bucket(const struct inode *inode)
@@ -44,26 +46,13 @@ static void reply_renamed(struct renaming *renaming, enum jsfs_status status)
     }
     if (op_claim(op))
         fuse_reply_err(op->request, errno_of(status));
+    handle_moves_end(renaming->moves, NULL);
+    handle_moves_end(renaming->moves_back, NULL);
     inode_put(inodes, renaming->source);
     inode_put(inodes, renaming->replaced);
     free(renaming->to);
     free(renaming);
     op_done(op);
-}
-
-/* What is written through handles of the old inode goes to the new name. */
-static void move_value(struct inode *old, const char *path, uint64_t sequence)
-{
-    CLEANUP(cleanup_free) char *raw = NULL;
-
-    if (bucket_raw_name(old->bucket, path, false, &raw) != JSFS_OK)
-        return;
-    pthread_mutex_lock(&old->lock);
-    struct value_file *value = old->value != NULL ? value_file_ref(old->value) : NULL;
-    pthread_mutex_unlock(&old->lock);
-    if (value != NULL)
-        value_file_move(value, path, raw, sequence);
-    value_file_unref(value);
 }
 
 /* The old inode's requests are served as what is under the new name now. */
@@ -78,12 +67,22 @@ static void lead(struct op *op, struct inode *old, struct inode *directory, cons
     object_meta_free(attr.meta);
     struct inode_target target = op_target(directory->bucket, path, &attr);
     struct inode *new = inode_bind(inodes, directory, name, &target);
-    if (new != NULL && new != old && new->kind == old->kind) {
-        if (old->kind == INODE_FILE)
-            move_value(old, path, attr.sequence);
+    if (new != NULL && new != old && new->kind == old->kind)
         inode_move(inodes, old, new);
-    }
     inode_put(inodes, new);
+}
+
+/* Who still writes what was replaced writes nothing any more; who writes what was renamed goes on. */
+static void move_handles(struct renaming *renaming, bool exchanged)
+{
+    struct op *op = renaming->op;
+
+    if (!exchanged)
+        handle_moves_forget(op->fs, op->inode->bucket, renaming->to);
+    handle_moves_end(renaming->moves, renaming->to);
+    handle_moves_end(renaming->moves_back, op->path);
+    renaming->moves = NULL;
+    renaming->moves_back = NULL;
 }
 
 static void renamed(void *arg, enum jsfs_status status)
@@ -96,6 +95,7 @@ static void renamed(void *arg, enum jsfs_status status)
     scratch_table_move(op->fs->scratch->table, op->inode->bucket, op->path,
                        status == JSFS_OK ? renaming->to : op->path);
     if (status == JSFS_OK) {
+        move_handles(renaming, exchanged);
         if (replaced != NULL && !exchanged && replaced->kind == INODE_FILE)
             fs_forget_file(op->fs, replaced);
         else if (replaced != NULL && !exchanged)
@@ -127,10 +127,14 @@ static void rename_names(struct renaming *renaming)
     }
     if (scratch_hold_take(op->fs, bucket, renaming->to) != 0) {
         tree_unhide(bucket_tree(bucket), renaming->to);
+        notifier_entry(op->fs->notifier, op->other, op->other_name); /* it fails: that shows */
         flags &= ~(unsigned)RENAME_NOREPLACE;
     }
     renaming->source = inode_bound(op->fs->inodes, op->inode, op->name);
     renaming->replaced = inode_bound(op->fs->inodes, op->other, op->other_name);
+    renaming->moves = handle_moves_begin(op->fs, bucket, op->path);
+    if ((flags & RENAME_EXCHANGE) != 0)
+        renaming->moves_back = handle_moves_begin(op->fs, bucket, renaming->to);
     scratch_table_release(scratch, bucket, op->path); /* or they keep the old directories */
     bucket_rename(bucket, op->path, renaming->to, flags_of(flags), renamed, renaming);
 }

@@ -14,6 +14,7 @@
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "fs/errno_map.h"
+#include "fs/handle_move.h"
 #include "fs/notifier.h"
 #include "fs/ops.h"
 #include "fs/scratch.h"
@@ -97,6 +98,7 @@ static void published(struct renaming *renaming, enum jsfs_status status)
         scratch_forget(op->fs, op->inode, op->name, renaming->file);
         if (op->child != NULL)
             fs_forget_file(op->fs, op->child);
+        handle_moves_forget(op->fs, op->other->bucket, op->path);
     }
     reply_renamed(renaming, status);
 }
@@ -124,8 +126,10 @@ static void publish(struct renaming *renaming)
     }
     op->child = inode_bound(op->fs->inodes, op->other, op->other_name);
     uint64_t held = scratch_hold_take(op->fs, bucket, op->path);
-    if (held != 0)
+    if (held != 0) {
         tree_unhide(bucket_tree(bucket), op->path);
+        notifier_entry(op->fs->notifier, op->other, op->other_name); /* it fails: the key shows */
+    }
     if (held != 0 && held == revision)
         published(renaming, JSFS_OK);
     else

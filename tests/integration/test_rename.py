@@ -193,6 +193,42 @@ def test_who_writes_a_file_that_is_renamed_writes_the_new_name(mnt, kv, bucket):
     assert mnt.kv(bucket, "log.1").read_bytes() == b"one\ntwo\n"
 
 
+def test_who_writes_a_file_that_is_renamed_again_writes_the_newest_name(mnt, kv, bucket):
+    kv.put(bucket, "log", b"zero\n")
+    with open(mnt.kv(bucket, "log"), "ab", buffering=0) as file:
+        for number in range(3):
+            os.rename(mnt.kv(bucket, f"log.{number}" if number else "log"),
+                      mnt.kv(bucket, f"log.{number + 1}"))
+            file.write(b"%d\n" % number)
+    assert live(kv, bucket) == {"log.3": b"zero\n0\n1\n2\n"}
+
+
+def test_what_is_written_to_a_renamed_file_after_its_removal_makes_no_key(mnt, kv, bucket):
+    kv.put_all(bucket, [("a", b"a"), ("b", b"b"), ("c", b"c")])
+    with open(mnt.kv(bucket, "a"), "ab", buffering=0) as one, \
+            open(mnt.kv(bucket, "b"), "ab", buffering=0) as two:
+        os.rename(mnt.kv(bucket, "a"), mnt.kv(bucket, "n"))
+        os.unlink(mnt.kv(bucket, "n"))
+        one.write(b"nowhere")
+        os.rename(mnt.kv(bucket, "b"), mnt.kv(bucket, "m"))
+        os.rename(mnt.kv(bucket, "c"), mnt.kv(bucket, "m"))
+        two.write(b"nowhere")
+    assert live(kv, bucket) == {"m": b"c"}
+    assert os.listdir(mnt.kv(bucket)) == ["m"]
+
+
+def test_who_writes_files_that_are_exchanged_goes_on_with_the_same_one(mnt, kv, wire, bucket):
+    if not is_atomic(wire, bucket):
+        return
+    kv.put_all(bucket, [("a", b"a"), ("b", b"b")])
+    with open(mnt.kv(bucket, "a"), "ab", buffering=0) as one, \
+            open(mnt.kv(bucket, "b"), "ab", buffering=0) as two:
+        renameat2(mnt.kv(bucket, "a"), mnt.kv(bucket, "b"), EXCHANGE)
+        one.write(b"1")
+        two.write(b"2")
+    assert live(kv, bucket) == {"a": b"b2", "b": b"a1"}
+
+
 def test_who_reads_a_file_that_is_renamed_goes_on_reading(mnt, kv, bucket):
     kv.put(bucket, "a", b"x" * 300_000)
     with open(mnt.kv(bucket, "a"), "rb", buffering=0) as file:
@@ -268,6 +304,18 @@ assert os.listdir('..') == ['sub']
         assert worker.wait(30) == 0
     assert live(kv, bucket) == {"new/sub/c": b"new"}
     assert below(mnt, bucket, "new") == {"sub/c": b"new"}
+
+
+def test_who_writes_a_file_in_a_renamed_directory_writes_the_new_name(mnt, kv, bucket):
+    kv.put(bucket, "d/e/log", b"one\n")
+    with open(mnt.kv(bucket, "d", "e", "log"), "ab", buffering=0) as file:
+        file.write(b"two\n")
+        os.rename(mnt.kv(bucket, "d"), mnt.kv(bucket, "n"))
+        file.write(b"three\n")
+        os.fsync(file.fileno())
+        os.rename(mnt.kv(bucket, "n", "e"), mnt.kv(bucket, "x"))
+        file.write(b"four\n")
+    assert live(kv, bucket) == {"x/log": b"one\ntwo\nthree\nfour\n"}
 
 
 def test_a_directory_with_names_is_not_replaced_and_an_empty_one_is(mnt, kv, bucket):

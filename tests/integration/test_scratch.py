@@ -441,6 +441,20 @@ def test_rename_to_a_name_that_kv_does_not_allow_is_einval(mnt, kv_bucket, told)
     assert told(bucket) == []
 
 
+def test_a_refused_save_over_a_hidden_key_shows_it_again(patient, kv, kv_bucket, told):
+    bucket = kv_bucket(history=5, max_msg_size=200)
+    kv.put_all(bucket, [("f", b"value"), ("g", b"other")])
+    top = patient.kv(bucket)
+    make(top / "new~", b"x" * 1000)
+    os.rename(top / "f", top / "f~")
+    assert content(top / "f") is None
+    with refused(errno.EFBIG):
+        os.rename(top / "new~", top / "f")
+    wait_until(lambda: content(top / "f") == b"value", "the key shows again")
+    assert (top / "new~").stat().st_size == 1000
+    assert len(told(bucket)) == 2
+
+
 def test_rename_without_replacement_onto_a_key_is_eexist(mnt, kv, kv_bucket, told):
     bucket = kv_bucket()
     make(mnt.kv(bucket, "f~"), b"data")
