@@ -184,8 +184,7 @@ static bool is_legal_token(struct piece token)
     if (token.size == 0 || is_text(token, "*") || is_text(token, ">"))
         return false;
     for (size_t i = 0; i < token.size; i++) {
-        unsigned char byte = (unsigned char)token.text[i];
-        if (byte <= ' ' || byte == 0x7f)
+        if (memchr(" \t\n\v\f\r", token.text[i], 7) != NULL) /* and 0 */
             return false;
     }
     return true;

@@ -113,6 +113,7 @@ static struct op *new_op(fuse_req_t request, const char *what, uint64_t inode,
     op->request = request;
     op->fs = fuse_req_userdata(request);
     op->what = what;
+    op->caller = fuse_req_ctx(request)->pid;
     atomic_init(&op->references, 1);
     pending_begin(op->fs->pending);
     op->inode = get(op->fs->inodes, inode);

@@ -23,6 +23,7 @@ struct op {
     fuse_req_t request;
     struct fs *fs;
     const char *what;        /* "lookup", "flush" … for the log */
+    pid_t caller;            /* the thread that asks; request knows it only until the answer */
     atomic_int state;        /* op.c */
     atomic_uint references;  /* the handler's, the finisher's, the list's while parked */
     struct op *before, *after; /* the list of parked ones; op_list lock */

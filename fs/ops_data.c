@@ -269,7 +269,7 @@ static void commit(struct op *op)
 static bool is_childs_copy(const struct op *op)
 {
     const struct handle *handle = op->handle;
-    pid_t caller = fuse_req_ctx(op->request)->pid;
+    pid_t caller = op->caller;
 
     if (handle->opener == 0 || caller == handle->opener || !atomic_load(&handle->written))
         return false;

@@ -294,7 +294,7 @@ static void open_file(struct op *op)
     }
     op->handle->exclusive = op->exclusive;
     if (op->handle->writable)
-        op->handle->opener = fuse_req_ctx(op->request)->pid;
+        op->handle->opener = op->caller;
     if (op->handle->writable && bucket_kind(op->child->bucket) == STORE_OBJECT)
         op->handle->opener = process_of(op->handle->opener);
     op_prepare_handle(op);

@@ -31,13 +31,16 @@ def test_an_encoded_path_names_the_raw_key(mnt, kv, kv_bucket, raw):
     assert kv.keys(bucket) == [raw]
 
 
-def test_a_foreign_key_can_be_replaced_and_removed(mnt, kv, kv_bucket):
+@pytest.mark.parametrize("key", ["käse:1", "bell\a", "del\x7f"])
+def test_a_foreign_key_can_be_replaced_and_removed(mnt, kv, kv_bucket, key):
     bucket = kv_bucket()
-    kv.put(bucket, "käse:1", b"foreign")
-    write_file(mnt.kv(bucket, "käse:1"), b"ours")
-    assert kv.get(bucket, "käse:1") == b"ours"
-    os.unlink(mnt.kv(bucket, "käse:1"))
-    assert kv.get(bucket, "käse:1") is None
+    kv.put(bucket, key, b"foreign")
+    assert os.listdir(mnt.kv(bucket)) == [key]
+    assert mnt.kv(bucket, key).read_bytes() == b"foreign"
+    write_file(mnt.kv(bucket, key), b"ours")
+    assert kv.get(bucket, key) == b"ours"
+    os.unlink(mnt.kv(bucket, key))
+    assert kv.get(bucket, key) is None
 
 
 @pytest.mark.parametrize("name", ["a b", ".lead", "trail.", "a..b", "a*b", "*", ">", "käse", "a:b",

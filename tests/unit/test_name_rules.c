@@ -46,6 +46,8 @@ static void legal_keys_are_those_a_subject_can_hold(void **state)
         {RAW("a*"),      true },
         {RAW(">a.b"),    true },
         {RAW("a\\b"),    true },
+        {RAW("a\x01b"),  true },
+        {RAW("\x7f"),    true },
         {RAW(""),        false},
         {RAW("."),       false},
         {RAW(".a"),      false},
@@ -59,7 +61,8 @@ static void legal_keys_are_those_a_subject_can_hold(void **state)
         {RAW("a\tb"),    false},
         {RAW("a\r\n"),   false},
         {RAW("a\0b"),    false},
-        {RAW("\x7f"),    false},
+        {RAW("a\fb"),    false},
+        {RAW("a\vb"),    false},
         {RAW("\0"),      false},
     };
     (void)state;
