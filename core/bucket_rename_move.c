@@ -295,19 +295,35 @@ static struct store_write swap_of(struct moving *moving, const struct moving *ot
     return write;
 }
 
-/* The server says that it takes batches and does not: one value is stored already, so the other
- * one must be. */
-static enum jsfs_status finish_swap(struct rename *rename, struct moving *names,
-                                    uint64_t sequence)
+static enum jsfs_status put_and_wait(struct moving *moving, const char *raw,
+                                     const struct store_write *write)
 {
-    struct store *store = bucket_store(rename->bucket);
-    struct store_write write = {.expect = STORE_EXPECT_ANY, .token = names[1].put_token};
+    struct store *store = bucket_store(moving->rename->bucket);
+
+    gate_begin(&moving->rename->gate);
+    store->ops->value_put(store, raw, moving->value, write, copied, moving);
+    gate_wait(&moving->rename->gate);
+    return moving->status;
+}
+
+/* The server says that it takes batches and does not: the first value is stored already, so the
+ * second one must be. Somebody has written its new name meanwhile: it goes back to its old one. */
+static enum jsfs_status finish_swap(struct moving *names, uint64_t sequence)
+{
+    struct moving *second = &names[1];
+    struct store_write write = swap_of(second, &names[0]);
+    enum jsfs_status status = put_and_wait(second, second->raw_to, &write);
 
     names[0].put_sequence = sequence;
-    gate_begin(&rename->gate);
-    store->ops->value_put(store, names[1].raw_to, names[1].value, &write, copied, &names[1]);
-    gate_wait(&rename->gate);
-    return names[1].status;
+    if (status != JSFS_CONFLICT)
+        return status;
+    write = (struct store_write){.expect = STORE_EXPECT_AT,
+                                 .sequence = sequence,
+                                 .token = store_token(),
+                                 .ttl_ns = ttl_of(second)};
+    status = put_and_wait(second, second->raw_from, &write);
+    names[0].put_sequence = second->put_sequence = 0;
+    return status == JSFS_OK ? JSFS_CONFLICT : status;
 }
 
 static enum jsfs_status swap(struct rename *rename, struct moving *names)
@@ -325,7 +341,7 @@ static enum jsfs_status swap(struct rename *rename, struct moving *names)
                                              swap_of(&names[i], &names[1 - i])};
     status = send_batch(rename, names, items, 2, &sequence);
     if (status == JSFS_UNSUPPORTED)
-        return sequence == 0 ? JSFS_INVALID : finish_swap(rename, names, sequence);
+        return sequence == 0 ? JSFS_INVALID : finish_swap(names, sequence);
     if (status != JSFS_OK)
         return status;
     names[0].put_sequence = sequence != 0 ? sequence - 1 : 1;

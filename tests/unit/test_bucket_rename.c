@@ -336,6 +336,26 @@ static void an_exchange_that_is_half_stored_is_finished(void **state)
     assert_string_equal(value_of(f, "b"), "1");
 }
 
+static void write_first(void *arg)
+{
+    fake_store_put(((struct fixture *)arg)->fake, "a", "3");
+}
+
+static void an_exchange_that_is_half_stored_loses_no_other_clients_write(void **state)
+{
+    struct fixture *f = *state;
+
+    allow_batches(f);
+    fake_store_set_half_batches(f->fake, true);
+    fake_store_put(f->fake, "a", "1");
+    fake_store_put(f->fake, "b", "2");
+    fixture_go_live(f);
+    fake_store_before(f->fake, FAKE_VALUE_PUT, write_first, f);
+    assert_int_equal(move(f, "a", "b", BUCKET_RENAME_EXCHANGE), JSFS_OK);
+    assert_string_equal(value_of(f, "a"), "2");
+    assert_string_equal(value_of(f, "b"), "3");
+}
+
 /* Directories ------------------------------------------------------------------------------- */
 
 static void put_names(struct fixture *f, int count)
@@ -534,6 +554,7 @@ int main(void)
         TEST(a_name_that_is_hidden_here_can_be_replaced),
         TEST(two_values_swap_in_one_batch),
         TEST(an_exchange_that_is_half_stored_is_finished),
+        TEST(an_exchange_that_is_half_stored_loses_no_other_clients_write),
         cmocka_unit_test(a_directory_takes_all_below_it_along),
         cmocka_unit_test(a_large_directory_is_moved_piece_by_piece),
         TEST(an_empty_directory_moves_and_is_replaced),
