@@ -3,6 +3,7 @@
  * Layer 3.
  */
 #include "core/atomic_batch.h"
+#include "core/clock.h"
 #include "core/header_block.h"
 #include "core/js_api.h"
 #include "core/nuid.h"
@@ -27,6 +28,7 @@ struct batch {
     char id[NUID_SIZE];
     size_t asked;  /* the message whose subject the leader is asked for */
     bool repeated; /* sent again after a lost answer */
+    int64_t tried_ms; /* when it was sent first */
 };
 
 void atomic_batch_free(struct atomic_message *messages, size_t count)
@@ -174,7 +176,10 @@ static void take_first(struct store_core *core, struct batch *batch, enum jsfs_s
 
     if (status == JSFS_OK && natsMsg_GetDataLength(reply) == 0) {
         natsMsg_Destroy(reply);
-        send_rest(core, batch);
+        if (batch->repeated && !publication_is_remembered(core, batch->tried_ms))
+            finish(batch, JSFS_TIMEOUT, 0);
+        else
+            send_rest(core, batch);
         return;
     }
     status = publication_acked(core, status, reply, &sequence);
@@ -257,7 +262,7 @@ static void got_newest(void *arg, enum jsfs_status status,
         finish(batch, JSFS_TIMEOUT, 0);
     else if (batch->asked == 0 && batch->count > 1)
         ask_leader(core, batch, batch->count - 1);
-    else if (batch->repeated)
+    else if (batch->repeated || !publication_is_remembered(core, batch->tried_ms))
         finish(batch, JSFS_TIMEOUT, 0);
     else
         send_again(core, batch);
@@ -328,6 +333,7 @@ void atomic_batch_start(struct store_core *core, struct atomic_message *messages
         .op = {.end = end_batch, .destroy = destroy_batch},
         .messages = messages,
         .count = count,
+        .tried_ms = clock_boot_ms(),
         .done = done,
         .arg = arg,
     };

@@ -8,7 +8,8 @@
  * nothing: the server forgets the batch after 10 s. A lost answer to the commit is resolved as
  * publication.h does: the leader's newest messages tell by their message ids whether ours is
  * there; if not, the batch is sent once more with the same ids, which the server refuses when it
- * has them already. Never is anything stored twice, nor an outcome guessed.
+ * has them already. Later than the stream's duplicate window
+ * nothing is sent again. Never is anything stored twice, nor an outcome guessed.
  */
 #ifndef JSFS_CORE_ATOMIC_BATCH_H
 #define JSFS_CORE_ATOMIC_BATCH_H

@@ -17,6 +17,11 @@ int64_t clock_monotonic_ms(void)
     return read_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
+int64_t clock_boot_ms(void)
+{
+    return read_ns(CLOCK_BOOTTIME) / 1000000;
+}
+
 int64_t clock_monotonic_ns(void)
 {
     return read_ns(CLOCK_MONOTONIC);

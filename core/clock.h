@@ -14,6 +14,9 @@ int64_t clock_monotonic_ms(void);
 /* The same clock in [ns]. */
 int64_t clock_monotonic_ns(void);
 
+/* The same, but it also goes on while the machine sleeps [ms], as a server's does. */
+int64_t clock_boot_ms(void);
+
 /* Time of day [ns since 1970 UTC], from CLOCK_REALTIME. */
 int64_t clock_realtime_ns(void);
 

@@ -115,12 +115,11 @@ static struct requester *requester_of(struct store_core *core)
     return connection_requester(core->connection, CONNECTION_CONTROL);
 }
 
-/* Will the server still know the message id until a request that is sent now ends? */
-static bool is_remembered(struct store_core *core, const struct publish_op *publish)
+bool publication_is_remembered(struct store_core *core, int64_t tried_ms)
 {
-    int64_t ends_ms = clock_monotonic_ms() + connection_timeout_ms(core->connection);
+    int64_t ends_ms = clock_boot_ms() + connection_timeout_ms(core->connection);
 
-    return ends_ms - publish->tried_ms <= atomic_load(&core->duplicate_window_ms);
+    return ends_ms - tried_ms <= atomic_load(&core->duplicate_window_ms);
 }
 
 static void send_it(struct store_core *core, struct publish_op *publish)
@@ -136,7 +135,7 @@ static void send_it(struct store_core *core, struct publish_op *publish)
         .data = data != NULL ? data->data : NULL,
         .size = data != NULL ? data->size : 0,
         /* The message id tells the server that it is the same, while it remembers. */
-        .resend = is_remembered(core, publish),
+        .resend = publication_is_remembered(core, publish->tried_ms),
     };
     if (request.size + header_block_size(headers) > store_core_message_max(core)) {
         finish(publish, JSFS_TOO_LARGE, 0);
@@ -217,7 +216,7 @@ static void ask_by_id(struct store_core *core, struct publish_op *publish)
     struct request request = {
         .subject = publish->sent_subject, .headers = headers, .resend = true};
 
-    if (is_remembered(core, publish))
+    if (publication_is_remembered(core, publish->tried_ms))
         requester_send(requester_of(core), &request, got_known, publish);
     else
         finish(publish, JSFS_TIMEOUT, 0);
@@ -360,7 +359,7 @@ void publication_start(struct store_core *core, const struct publication *p,
         .done = done,
         .arg = arg,
         .expected = p->write.expect == STORE_EXPECT_AT ? p->write.sequence : 0,
-        .tried_ms = p->write.tried_ms != 0 ? p->write.tried_ms : clock_monotonic_ms(),
+        .tried_ms = p->write.tried_ms != 0 ? p->write.tried_ms : clock_boot_ms(),
         .outcome = JSFS_TIMEOUT,
         .again = p->write.tried_ms != 0,
     };

@@ -49,6 +49,10 @@ struct publication {
 void publication_start(struct store_core *core, const struct publication *p,
                        store_write_done *done, void *arg);
 
+/* Will the server still know the message ids of what was sent first at tried_ms (clock_boot_ms)
+ * until a request that is sent now ends? */
+bool publication_is_remembered(struct store_core *core, int64_t tried_ms);
+
 /* The sequence of a PubAck, if it is one and of this stream; else what it says is wrong.
  *   reply   taken; NULL unless status is JSFS_OK
  */

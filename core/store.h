@@ -58,7 +58,7 @@ struct store_write {
     int64_t ttl_ns;    /* value_put: it expires so long after it was stored, in whole seconds; 0:
                           never. Only where the stream has allow_msg_ttl: older servers ignore it,
                           others refuse it (JSFS_UNSUPPORTED) */
-    /* 0; or the very same write was tried before, first at this time (clock_monotonic_ms), and
+    /* 0; or the very same write was tried before, first at this time (clock_boot_ms), and
      * nobody knows what became of it: now it is found out, and it is stored once at most.
      * Only for value_put. */
     int64_t tried_ms;

@@ -174,7 +174,7 @@ static void put_unlock(struct value_file *file, store_write_done *done)
     struct store_write write = file->unsure_write;
 
     if (file->unsure_write.tried_ms == 0)
-        file->unsure_write.tried_ms = clock_monotonic_ms();
+        file->unsure_write.tried_ms = clock_boot_ms();
     file->token = write.token;
     pthread_mutex_unlock(&file->lock);
     store->ops->value_put(store, file->raw, value, &write, done, file);

@@ -2,6 +2,7 @@
 """Answers that do not come: what the server has is found out, and nothing is stored twice."""
 
 import contextlib
+import ctypes
 import errno
 import os
 import random
@@ -222,3 +223,54 @@ def test_a_rename_that_is_cut_off_can_be_repeated(mnt, kv, proxy, renamed, key, 
     wait_until(ended, "the rename is repeated")
     assert kv.get(renamed, "new") == b"value"
     assert len(entries(kv, renamed, "new")) <= 2
+
+
+@pytest.fixture
+def exchange():
+    """renameat2(2) with RENAME_EXCHANGE."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def call(one, other):
+        if libc.renameat2(-100, os.fsencode(one), -100, os.fsencode(other), 2) != 0:
+            raise OSError(ctypes.get_errno(), "renameat2")
+
+    return call
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+def test_an_exchange_that_others_wrote_on_is_done_once(mnt, kv, proxy, kv_bucket, wire, server,
+                                                       exchange, remembers):
+    """The answer is lost, and neither newest message is ours when the leader is asked. A server
+    that does not remember the messages any more is not sent them again."""
+    more = {"allow_atomic": True} if wire.version >= (2, 12) else {}
+    more |= {} if remembers else {"duplicate_window": 500_000_000}
+    name = kv_bucket(history=64, **more)
+    kv.put(name, "a", b"A")
+    kv.put(name, "b", b"B")
+    wait_until(lambda: sorted(os.listdir(mnt.kv(name))) == ["a", "b"], "both keys show")
+    lost = first(1, lambda message: message.is_ack_of(f"KV_{name}"), DROP)
+    other = server.connect()
+
+    def rule(message):
+        action = lost(message)
+        if action == DROP:
+            other.store(f"$KV.{name}.a", b"theirs", None)
+            other.store(f"$KV.{name}.b", b"theirs", None)
+        return action
+
+    proxy.rule = rule
+    try:
+        exchange(mnt.kv(name, "a"), mnt.kv(name, "b"))
+        told = None
+    except OSError as error:
+        told = error.errno
+    proxy.rule = None
+    other.close()
+    now = [entries(kv, name, key) for key in ("a", "b")]
+    if wire.version < (2, 12):
+        assert told == errno.EINVAL and now == [[("PUT", b"A")], [("PUT", b"B")]]
+        return
+    assert lost.is_over()
+    assert told is None if remembers else told in LOST
+    assert now == [[("PUT", b"A"), ("PUT", b"B"), ("PUT", b"theirs")],
+                   [("PUT", b"B"), ("PUT", b"A"), ("PUT", b"theirs")]]

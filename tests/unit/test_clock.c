@@ -36,6 +36,15 @@ static void milliseconds_are_nanoseconds_cut(void **state)
     assert_in_range(ms, before / 1000000, after / 1000000);
 }
 
+static void the_clock_since_boot_goes_on(void **state)
+{
+    int64_t before = clock_boot_ms();
+    (void)state;
+
+    assert_true(before >= clock_monotonic_ms() - 1); /* it also counts what was slept */
+    assert_true(clock_boot_ms() >= before);
+}
+
 static void the_time_of_day_is_that_of_time(void **state)
 {
     time_t before = time(NULL);
@@ -65,6 +74,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_monotonic_clock_never_goes_back),
         cmocka_unit_test(milliseconds_are_nanoseconds_cut),
+        cmocka_unit_test(the_clock_since_boot_goes_on),
         cmocka_unit_test(the_time_of_day_is_that_of_time),
         cmocka_unit_test(a_deadline_is_a_valid_moment_that_far_away),
     };
