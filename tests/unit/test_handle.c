@@ -189,6 +189,7 @@ static void a_truncation_by_open_waits_for_the_release(void **state)
     struct handle *handle = open_key(w);
 
     value_file_truncate(w->file->value, 0, true);
+    atomic_store(&handle->uncommitted, true);
     assert_int_equal(commit(handle, false), JSFS_OK);
     assert_value(w, "old");
     assert_int_equal(commit(handle, true), JSFS_OK);
