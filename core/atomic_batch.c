@@ -55,8 +55,11 @@ static void destroy_batch(struct store_op *op)
     free(batch);
 }
 
+/* A repetition that is refused for another reason than a condition says nothing of the first. */
 static void finish(struct batch *batch, enum jsfs_status status, uint64_t sequence)
 {
+    if (batch->repeated && status != JSFS_OK && status != JSFS_CONFLICT)
+        status = JSFS_TIMEOUT;
     if (store_op_claim(&batch->op))
         batch->done(batch->arg, status, sequence);
     store_op_release(&batch->op);

@@ -274,3 +274,45 @@ def test_an_exchange_that_others_wrote_on_is_done_once(mnt, kv, proxy, kv_bucket
     assert told is None if remembers else told in LOST
     assert now == [[("PUT", b"A"), ("PUT", b"B"), ("PUT", b"theirs")],
                    [("PUT", b"B"), ("PUT", b"A"), ("PUT", b"theirs")]]
+
+
+def claim_batches(message):
+    """What jsfs is told of a stream whose leader is older than the server that it talks to."""
+    claims = {b'"config":{': b'"config":{"allow_atomic":true,', b'"api":{': b'"api":{"level":2,'}
+    if message.is_server and b"jetstream.api.v1" in message.payload:
+        payload = message.payload
+        for old, new in claims.items():
+            payload = payload.replace(old, new)
+        words = message.raw.partition(b"\r\n")[0].split()
+        words[-1] = b"%d" % len(payload)
+        message.raw = b" ".join(words) + b"\r\n" + payload + b"\r\n"
+    return PASS
+
+
+@pytest.fixture
+def deceived(proxy, mount):
+    """A mount that takes the server for one that has batches in every bucket."""
+    proxy.rule = claim_batches
+    return mount(server=proxy)
+
+
+def test_a_server_that_knows_no_batches_loses_nothing(deceived, kv, kv_bucket, wire, exchange):
+    """Before 2.12 it stores each message of one by itself; later it refuses the first."""
+    mnt, name = deceived, kv_bucket(history=64)
+    for key in ("old", "a", "b", "dir/1", "dir/2", "dir/3"):
+        kv.put(name, key, key.encode())
+    wait_until(lambda: sorted(os.listdir(mnt.kv(name))) == ["a", "b", "dir", "old"], "all show")
+    os.rename(mnt.kv(name, "old"), mnt.kv(name, "new"))
+    assert entries(kv, name, "new") == [("PUT", b"old")]
+    assert [operation for operation, _ in entries(kv, name, "old")] == ["PUT", "DEL"]
+    os.rename(mnt.kv(name, "dir"), mnt.kv(name, "to"))
+    for number in "123":
+        assert entries(kv, name, f"to/{number}") == [("PUT", f"dir/{number}".encode())]
+        assert kv.get(name, f"dir/{number}") is None
+    if wire.version >= (2, 12):
+        with refused(errno.EINVAL):
+            exchange(mnt.kv(name, "a"), mnt.kv(name, "b"))
+        return
+    exchange(mnt.kv(name, "a"), mnt.kv(name, "b"))
+    assert entries(kv, name, "a") == [("PUT", b"a"), ("PUT", b"b")]
+    assert entries(kv, name, "b") == [("PUT", b"b"), ("PUT", b"a")]
