@@ -156,7 +156,7 @@ static enum jsfs_status settle(const struct search *search, struct store_write *
 {
     if (write->expect == STORE_EXPECT_ABSENT)
         return search->found && search->newest.state == STORE_LIVE ? JSFS_EXISTS : JSFS_OK;
-    if (!search->found || search->newest.sequence != write->sequence)
+    if ((search->found ? search->newest.sequence : 0) != write->sequence)
         return JSFS_CONFLICT;
     write->sequence = search->own_sequence;
     return JSFS_OK;

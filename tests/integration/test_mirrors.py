@@ -245,6 +245,16 @@ def test_a_write_beside_a_source_is_the_buckets_own(mnt, kv, plain):
     assert mnt.kv(name, "key").read_bytes() == b""
 
 
+def test_keys_beside_a_source_are_renamed(mnt, kv, plain):
+    origin, name = plain
+    os.rename(mnt.kv(name, "key"), mnt.kv(name, "new"))
+    assert kv.get(name, "new") == b"theirs" and not mnt.kv(name, "key").exists()
+    os.rename(mnt.kv(name, "dir"), mnt.kv(name, "to"))
+    assert kv.get(name, "to/key") == b"deep"
+    assert sorted(os.listdir(mnt.kv(name))) == ["new", "to"]
+    assert kv.get(origin, "key") == b"theirs" and kv.get(origin, "dir/key") == b"deep"
+
+
 def test_the_newest_of_both_is_the_key(mnt, kv, plain, wire):
     origin, name = plain
     write_file(mnt.kv(name, "key"), b"ours")

@@ -98,10 +98,25 @@ static void a_write_that_was_not_stored_and_lost_its_race_is_not_stored_later(vo
     store->ops->close(store);
 }
 
+static void a_write_that_expects_nothing_is_stored_where_nothing_is(void **state)
+{
+    struct store *store = open_beside("none");
+    struct store_write write = {.expect = STORE_EXPECT_AT, .token = store_token()};
+    uint64_t first, sequence;
+
+    (void)state;
+    assert_int_equal(put(store, "one", &write, &first), JSFS_OK);
+    write.token = store_token();
+    assert_int_equal(put(store, "two", &write, &sequence), JSFS_CONFLICT);
+    assert_int_equal(last_sequence("KV_none"), first);
+    store->ops->close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_write_that_was_stored_is_found_when_it_is_tried_again),
+        cmocka_unit_test(a_write_that_expects_nothing_is_stored_where_nothing_is),
         cmocka_unit_test(a_write_that_was_not_stored_and_lost_its_race_is_not_stored_later),
     };
 
