@@ -184,7 +184,7 @@ static bool is_legal_token(struct piece token)
     if (token.size == 0 || is_text(token, "*") || is_text(token, ">"))
         return false;
     for (size_t i = 0; i < token.size; i++) {
-        if (memchr(" \t\n\v\f\r", token.text[i], 7) != NULL) /* and 0 */
+        if (memchr(" \t\n\v\f\r\x7f", token.text[i], 8) != NULL) /* and 0 */
             return false;
     }
     return true;

@@ -37,9 +37,9 @@ enum jsfs_status name_decode(const char *path, struct buffer *raw);
  */
 bool name_is_portable_key(const char *key);
 
-/* True for a key that the server can hold as a subject: no white space, no NUL, no empty
- * '.'-token, no token "*" or ">". Foreign keys that are not portable but legal are shown and
- * may be replaced.
+/* True for a key that the server can hold as a subject: no white space, NUL or DEL (which its
+ * index of subjects keeps for itself), no empty '.'-token, no token "*" or ">". Foreign keys
+ * that are not portable but legal are shown and may be replaced.
  */
 bool name_is_legal_key(const char *key, size_t size);
 

@@ -31,7 +31,7 @@ def test_an_encoded_path_names_the_raw_key(mnt, kv, kv_bucket, raw):
     assert kv.keys(bucket) == [raw]
 
 
-@pytest.mark.parametrize("key", ["käse:1", "bell\a", "del\x7f"])
+@pytest.mark.parametrize("key", ["käse:1", "bell\a"])
 def test_a_foreign_key_can_be_replaced_and_removed(mnt, kv, kv_bucket, key):
     bucket = kv_bucket()
     kv.put(bucket, key, b"foreign")
