@@ -11,6 +11,7 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -582,6 +583,11 @@ def _cannot_open(path):
     return False
 
 
+def _is_asleep(pid):
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    return stat.rpartition(")")[2].split()[0] == "S"
+
+
 def test_sigterm_ends_readers_with_end_of_file(mnt, kv, kv_bucket):
     bucket = kv_bucket()
     path = str(mnt.kv(bucket, *EVENTS))
@@ -591,6 +597,8 @@ def test_sigterm_ends_readers_with_end_of_file(mnt, kv, kv_bucket):
     kv.put(bucket, "k", b"")
     lines = [reader.stdout.readline() for reader in readers]
     assert len(set(lines)) == 1
+    for reader in readers:  # who asks again only after the end is told that nobody is there
+        wait_until(lambda: _is_asleep(reader.pid), "cat waits for more")
     assert mnt.signal(signal.SIGTERM) == 0
     for reader in readers:
         assert reader.wait(15) == 0
