@@ -46,6 +46,37 @@ static bool shows_as_value(struct bucket *bucket, const char *path)
     return attr.type == TREE_DIRECTORY;
 }
 
+static unsigned count_components(const char *path)
+{
+    unsigned count = 1;
+
+    for (; *path != '\0'; path++)
+        count += *path == '/';
+    return count;
+}
+
+/* How many leading components of a path show. */
+static unsigned shown_components(struct bucket *bucket, const char *path)
+{
+    CLEANUP(cleanup_free) char *prefix = strdup(path);
+    unsigned count = 0;
+
+    for (char *end = prefix; end != NULL; count++) {
+        struct tree_attr attr;
+        char *slash = strchr(end, '/');
+
+        if (slash != NULL)
+            *slash = '\0';
+        if (tree_lookup(bucket->tree, prefix, &attr) != JSFS_OK)
+            break;
+        object_meta_free(attr.meta);
+        if (slash != NULL)
+            *slash = '/';
+        end = slash != NULL ? slash + 1 : NULL;
+    }
+    return count;
+}
+
 static struct event_notice *new_notice(struct bucket *bucket, const char *path,
                                        const char *name)
 {
@@ -78,7 +109,7 @@ static void push_locked(struct bucket *bucket, struct event_notice *notice)
 }
 
 bool bucket_is_event_locked(struct bucket *bucket, const char *path,
-                            const struct store_entry *entry)
+                            const struct store_entry *entry, unsigned *shown)
 {
     bool live = false;
     uint64_t known;
@@ -86,6 +117,9 @@ bool bucket_is_event_locked(struct bucket *bucket, const char *path,
     if (bucket->listeners == NULL)
         return false;
     known = tree_sequence(bucket->tree, path, &live);
+    *shown = shown_components(bucket, path);
+    if (live && shows_as_value(bucket, path))
+        ++*shown; /* "@value" in it */
     if (entry->sequence <= bucket->seen) /* of a store too full for a tombstone */
         return entry->state == STORE_PURGED && live && known == entry->sequence;
     /* The marker of what has expired by our own clock tells nothing new. */
@@ -111,7 +145,7 @@ static bool begins_anew(struct bucket *bucket, const struct store_entry *entry)
 }
 
 void bucket_tell_entry_locked(struct bucket *bucket, const char *path, const char *name,
-                              const struct store_entry *entry)
+                              const struct store_entry *entry, unsigned shown)
 {
     struct event_notice *notice = new_notice(bucket, path, name);
 
@@ -123,6 +157,9 @@ void bucket_tell_entry_locked(struct bucket *bucket, const char *path, const cha
         notice->event.sequence = entry->sequence;
         notice->event.size_bytes = entry->size_bytes;
         notice->event.time_ns = entry->modified_ns;
+        notice->event.own = entry->own_token != 0;
+        notice->event.shown_before = shown;
+        notice->event.shown_after = shown_components(bucket, notice->event.path);
     }
     push_locked(bucket, notice);
 }
@@ -138,9 +175,13 @@ static void tell_vanished_locked(struct bucket *bucket, const char *path,
     if (name_decode(path, &name) == JSFS_OK)
         notice = new_notice(bucket, path, name.data);
     if (notice != NULL) {
-        notice->event.operation = event->operation;
-        notice->event.sequence = event->sequence;
-        notice->event.time_ns = event->time_ns;
+        const char *shown_path = notice->event.path, *shown_name = notice->event.name;
+
+        notice->event = *event;
+        notice->event.path = shown_path;
+        notice->event.name = shown_name;
+        notice->event.shown_before = count_components(shown_path);
+        notice->event.shown_after = shown_components(bucket, shown_path);
     }
     push_locked(bucket, notice);
 }
@@ -177,7 +218,11 @@ void bucket_tell_forgotten_locked(struct bucket *bucket, const char *path,
                                   uint64_t sequence, uint64_t own_token)
 {
     struct bucket_event event = {
-        .operation = BUCKET_PURGE, .sequence = sequence, .time_ns = clock_realtime_ns()};
+        .operation = BUCKET_PURGE,
+        .sequence = sequence,
+        .time_ns = clock_realtime_ns(),
+        .own = own_token != 0,
+    };
 
     bucket_tell_changed_locked(bucket, path, UINT64_MAX, own_token);
     tell_vanished_locked(bucket, path, &event);

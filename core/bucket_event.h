@@ -35,6 +35,9 @@ struct bucket_event {
     uint64_t after;      /* gap: of what was told last */
     uint64_t size_bytes; /* of a put */
     int64_t time_ns;     /* when the server stored it, or when it vanished */
+    bool own;            /* by a write of this mount */
+    unsigned shown_before, shown_after; /* how many leading components of path the mount showed
+                                           before and after the change */
 };
 
 struct bucket_listener;

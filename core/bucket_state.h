@@ -228,12 +228,13 @@ void bucket_tell_expired_locked(struct bucket *bucket, const char *path,
 /* The same for one that the server is known to hold nothing of any more. */
 void bucket_tell_forgotten_locked(struct bucket *bucket, const char *path,
                                   uint64_t sequence, uint64_t own_token);
-/* Before the tree takes an entry of the watch: is it to be told to listeners? */
+/* Before the tree takes an entry of the watch: is it to be told to listeners?
+ *   shown   out: how many components of the path show, unless false */
 bool bucket_is_event_locked(struct bucket *bucket, const char *path,
-                            const struct store_entry *entry);
+                            const struct store_entry *entry, unsigned *shown);
 /* After that, and before bucket->seen knows it: tell it. name: raw. */
 void bucket_tell_entry_locked(struct bucket *bucket, const char *path, const char *name,
-                              const struct store_entry *entry);
+                              const struct store_entry *entry, unsigned shown);
 /* The server has lost its messages above last, which were told. */
 void bucket_tell_went_back_locked(struct bucket *bucket, uint64_t last);
 /* Give a NOTICE_EVENT to the listeners; tell them that the bucket is gone. No lock held. */

@@ -55,14 +55,15 @@ static enum jsfs_status take_entry_locked(struct bucket *bucket, const char *pat
                                           const char *name,
                                           const struct store_entry *entry)
 {
-    bool is_event = bucket_is_event_locked(bucket, path, entry);
+    unsigned shown = 0;
+    bool is_event = bucket_is_event_locked(bucket, path, entry, &shown);
     bool tell = bucket->listed || entry->own_token != 0;
     bool own_removal =
         entry->own_token != 0 && is_own_removal_locked(bucket, entry->own_token);
     enum jsfs_status status = bucket_apply_locked(bucket, path, entry, own_removal, tell);
 
     if (is_event)
-        bucket_tell_entry_locked(bucket, path, name, entry);
+        bucket_tell_entry_locked(bucket, path, name, entry, shown);
     bucket->events++;
     if (entry->sequence > bucket->seen)
         bucket->seen = entry->sequence;

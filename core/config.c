@@ -222,6 +222,7 @@ static const struct key keys[] = {
     KEY("mount", "allow_other", set_flag, allow_other, 1, 0, 1, BOOL_TEXT),
     KEY("mount", "read_only", set_flag, read_only, 1, 0, 1, BOOL_TEXT),
     KEY("mount", "show_control", set_flag, show_control, 1, 0, 1, BOOL_TEXT),
+    KEY("mount", "inotify", set_flag, inotify, 1, 0, 1, BOOL_TEXT),
     KEY("mount", "attr_timeout", set_time, attr_timeout_s, NS_PER_S, 0, 365 * 86400,
         TIME_TEXT ", whole seconds, at most 365d"),
     KEY("mount", "max_threads", set_number, max_threads, 1, 1, 256,

@@ -40,6 +40,7 @@ struct config {
     bool allow_other;
     bool read_only;
     bool show_control;       /* list .jsfs in the buckets' directories */
+    bool inotify;            /* programs get inotify events of changes made elsewhere */
     int attr_timeout_s;      /* attr_timeout: kernel cache lifetime while live; default 86400 */
     int max_threads;         /* FUSE workers; default 10 */
     int log_level;           /* enum jsfs_log_level; default info */

@@ -15,6 +15,8 @@
 #include "fs/op.h"
 #include "fs/ops.h"
 #include "fs/pending.h"
+#include "fs/poke.h"
+#include "fs/poke_ops.h"
 #include "fs/scratch.h"
 #include "fs/scratch_hold.h"
 #include "fs/session_hook.h"
@@ -30,25 +32,25 @@ static void init(void *user_data, struct fuse_conn_info *connection)
 
 const struct fuse_lowlevel_ops fs_operations = {
     .init = init,
-    .lookup = op_lookup,
+    .lookup = poke_lookup,
     .forget = op_forget,
     .forget_multi = op_forget_multi,
     .getattr = op_getattr,
-    .setattr = op_setattr,
+    .setattr = poke_setattr,
     .readlink = op_readlink,
-    .mknod = op_mknod,
-    .mkdir = op_mkdir,
-    .unlink = op_unlink,
-    .rmdir = op_rmdir,
-    .symlink = op_symlink,
+    .mknod = poke_mknod,
+    .mkdir = poke_mkdir,
+    .unlink = poke_unlink,
+    .rmdir = poke_rmdir,
+    .symlink = poke_symlink,
     .rename = op_rename,
     .link = op_link,
-    .open = op_open,
+    .open = poke_open,
     .create = op_create,
     .read = op_read,
     .write = op_write,
-    .flush = op_flush,
-    .release = op_release,
+    .flush = poke_flush,
+    .release = poke_release,
     .fsync = op_fsync,
     .opendir = op_opendir,
     .readdir = op_readdir,
@@ -105,16 +107,22 @@ struct fs *fs_new(const struct config *config, const char *server,
     return fs;
 }
 
-enum jsfs_status fs_attach(struct fs *fs, struct fuse_session *session)
+enum jsfs_status fs_attach(struct fs *fs, struct fuse_session *session, const char *top)
 {
     fs->notifier = notifier_new(session, fs->inodes);
-    return fs->notifier != NULL ? JSFS_OK : JSFS_NO_MEMORY;
+    if (fs->notifier == NULL)
+        return JSFS_NO_MEMORY;
+    if (!fs->config->inotify)
+        return JSFS_OK;
+    fs->poke = poke_new(fs, session, top);
+    return fs->poke != NULL ? JSFS_OK : JSFS_NO_MEMORY;
 }
 
 unsigned fs_shutdown(struct fs *fs, int timeout_ms)
 {
     atomic_store(&fs->closing, true);
     event_readers_end(fs->event_readers);
+    poke_end(fs->poke);
     int64_t until_ms = clock_monotonic_ms() + timeout_ms;
     unsigned failed = handle_list_commit(fs->handles, timeout_ms);
     int64_t left_ms = until_ms - clock_monotonic_ms();
@@ -130,6 +138,9 @@ void fs_detach(struct fs *fs)
 {
     op_list_interrupt(fs->parked);
     event_readers_end(fs->event_readers);
+    poke_end(fs->poke);
+    poke_free(fs->poke);
+    fs->poke = NULL;
     catalog_stop(fs->catalog);
     connection_interrupt(fs->connection);
     executor_drop_timers(fs->executor);

@@ -29,10 +29,10 @@ extern const struct fuse_lowlevel_ops fs_operations;
 struct fs *fs_new(const struct config *config, const char *server,
                   struct connection *connection, struct executor *executor);
 
-/* Start the notifier threads on a mounted session.
+/* Start the threads that notify the kernel on a session that is mounted on top.
  *   JSFS_NO_MEMORY, JSFS_FAILED   no thread could be started
  */
-enum jsfs_status fs_attach(struct fs *fs, struct fuse_session *session);
+enum jsfs_status fs_attach(struct fs *fs, struct fuse_session *session, const char *top);
 
 /* Commit every dirty handle, decide what removals are held back (scratch_hold.h), and wait for
  * it, at most timeout_ms; writes after it are refused.

@@ -23,6 +23,7 @@ struct late;
 struct notifier;
 struct op_list;
 struct pending;
+struct poke;
 struct scratch;
 
 struct fs {
@@ -39,6 +40,7 @@ struct fs {
     struct pending *pending; /* requests, commits and fetches under way */
     struct notifier *notifier;
     struct event_readers *event_readers;
+    struct poke *poke; /* NULL without -o inotify */
     struct scratch *scratch;
     uid_t uid; /* owner of all files: who mounted */
     gid_t gid;

@@ -127,6 +127,9 @@ char *op_child_path(const struct inode *directory, const char *name);
 struct inode_target op_target(struct bucket *bucket, const char *path,
                               const struct tree_attr *attr);
 
+/* Find op->name in op->inode and answer its entry: LOOKUP. */
+void op_lookup_in(struct op *op);
+
 /* Find op->name in op->inode, which is kv/ or obj/, and answer its entry. */
 void op_lookup_bucket(struct op *op);
 

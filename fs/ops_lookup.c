@@ -145,7 +145,7 @@ void op_lookup_bucket(struct op *op)
     catalog_lookup(op->fs->catalog, kind, op->name, bucket_found, op);
 }
 
-static void start_lookup(struct op *op)
+void op_lookup_in(struct op *op)
 {
     const struct special_ops *special = special_of(op, SPECIAL_FIND);
 
@@ -186,7 +186,7 @@ void op_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
 
     if (op == NULL)
         return;
-    start_lookup(op);
+    op_lookup_in(op);
     op_park(op);
 }
 

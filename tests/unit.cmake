@@ -99,6 +99,7 @@ jsfs_unit_tests(jsfs_fs
     handle
     inode
     options
+    poke_watches
     process
     scratch_pattern
     scratch_table
