@@ -24,6 +24,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define POKE_TIMEOUT_MS 1000
+
 static void init(void *user_data, struct fuse_conn_info *connection)
 {
     (void)user_data;
@@ -107,14 +109,15 @@ struct fs *fs_new(const struct config *config, const char *server,
     return fs;
 }
 
-enum jsfs_status fs_attach(struct fs *fs, struct fuse_session *session, const char *top)
+enum jsfs_status fs_attach(struct fs *fs, struct fuse_session *session,
+                           struct poke_helper *helper)
 {
     fs->notifier = notifier_new(session, fs->inodes);
     if (fs->notifier == NULL)
         return JSFS_NO_MEMORY;
-    if (!fs->config->inotify)
+    if (helper == NULL)
         return JSFS_OK;
-    fs->poke = poke_new(fs, session, top);
+    fs->poke = poke_new(fs, session, helper);
     return fs->poke != NULL ? JSFS_OK : JSFS_NO_MEMORY;
 }
 
@@ -123,6 +126,7 @@ unsigned fs_shutdown(struct fs *fs, int timeout_ms)
     atomic_store(&fs->closing, true);
     event_readers_end(fs->event_readers);
     poke_end(fs->poke);
+    poke_settle(fs->poke, POKE_TIMEOUT_MS);
     int64_t until_ms = clock_monotonic_ms() + timeout_ms;
     unsigned failed = handle_list_commit(fs->handles, timeout_ms);
     int64_t left_ms = until_ms - clock_monotonic_ms();

@@ -18,6 +18,7 @@ struct fs;
 struct fuse_session;
 struct fuse_lowlevel_ops;
 struct fuse_conn_info;
+struct poke_helper;
 
 /* The handlers, for fuse_session_new() with a struct fs as user data. */
 extern const struct fuse_lowlevel_ops fs_operations;
@@ -29,10 +30,12 @@ extern const struct fuse_lowlevel_ops fs_operations;
 struct fs *fs_new(const struct config *config, const char *server,
                   struct connection *connection, struct executor *executor);
 
-/* Start the threads that notify the kernel on a session that is mounted on top.
+/* Start the threads that notify the kernel on a session that is mounted.
+ *   helper   for -o inotify, else NULL; until fs_detach(), which dismisses it
  *   JSFS_NO_MEMORY, JSFS_FAILED   no thread could be started
  */
-enum jsfs_status fs_attach(struct fs *fs, struct fuse_session *session, const char *top);
+enum jsfs_status fs_attach(struct fs *fs, struct fuse_session *session,
+                           struct poke_helper *helper);
 
 /* Commit every dirty handle, decide what removals are held back (scratch_hold.h), and wait for
  * it, at most timeout_ms; writes after it are refused.

@@ -14,6 +14,7 @@
 #include "fs/mount.h"
 #include "fs/mountpoint.h"
 #include "fs/options.h"
+#include "fs/poke_helper.h"
 #include "fs/signals.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +33,7 @@ struct program {
     struct options options;
     struct mountpoint mountpoint;
     int signals;
+    struct poke_helper *helper; /* NULL without -o inotify */
     int daemon; /* of daemon_fork(); -1 in the foreground */
     struct embedded *embedded;
     struct executor *executor;
@@ -81,6 +83,17 @@ static bool interrupted(const struct program *program, struct failure *failure)
     return true;
 }
 
+/* While there is one thread, and no socket or device that it could inherit. */
+static bool start_helper(struct program *program, struct failure *failure)
+{
+    if (!program->options.config.inotify)
+        return true;
+    program->helper = poke_helper_start(program->mountpoint.path);
+    if (program->helper == NULL)
+        return failure_set(failure, EXIT_SYSTEM, "cannot start a process: %s", strerror(errno));
+    return true;
+}
+
 /* Check what needs no server, then go to the background. */
 static bool prepare(struct program *program, struct failure *failure)
 {
@@ -95,12 +108,12 @@ static bool prepare(struct program *program, struct failure *failure)
         !make_absolute(&options->config.state_dir, failure))
         return false;
     if (options->foreground)
-        return true;
+        return start_helper(program, failure);
     if (!daemon_fork(program->signals, &program->daemon, failure))
         return false;
     /* Now, while there is one thread; why a start fails is told on stderr all the same. */
     jsfs_log_open(JSFS_LOG_TO_SYSLOG, (enum jsfs_log_level)options->config.log_level);
-    return true;
+    return start_helper(program, failure);
 }
 
 static bool start_embedded(struct program *program, struct failure *failure)
@@ -151,6 +164,7 @@ static bool mount_filesystem(struct program *program, struct failure *failure)
         .source = program->source,
         .debug = program->options.debug_libfuse,
         .signals = program->signals,
+        .helper = program->helper,
     };
 
     const char *server = program->options.embedded_directory != NULL
@@ -181,6 +195,7 @@ static bool announce(struct program *program, struct failure *failure)
 static void take_down(struct program *program)
 {
     mount_close(program->mount);
+    poke_helper_free(program->helper);
     fs_free(program->fs);
     connection_close(program->connection);
     executor_free(program->executor);

@@ -250,7 +250,7 @@ static bool start_serving(struct mount *mount, struct failure *failure)
     catch_wake_signal();
     if (session_hook_install(mount->session) != JSFS_OK)
         jsfs_log(JSFS_LOG_WARNING, "directory operations will not run in parallel");
-    if (fs_attach(mount->fs, mount->session, mount->options.mountpoint->path) != JSFS_OK)
+    if (fs_attach(mount->fs, mount->session, mount->options.helper) != JSFS_OK)
         return failure_set(failure, EXIT_SYSTEM, "cannot start threads");
     mount->attached = true;
     if (!start(&mount->loop, run_loop, mount))

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 struct mount;
+struct poke_helper;
 
 struct mount_options {
     const struct mountpoint *mountpoint;
@@ -20,6 +21,7 @@ struct mount_options {
     const char *source;          /* what df shows; no credentials in it */
     bool debug;                  /* libfuse prints every request */
     int signals;                 /* of signals_open() */
+    struct poke_helper *helper;  /* with -o inotify, else NULL */
 };
 
 /* Mount and start to serve. What options point to must live until mount_close().

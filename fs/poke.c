@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* poke.c - see poke.h. Layer 5.
- * The thread that pokes. What is watched is in poke_scan.c, the changes come from poke_listen.c.
+ * The thread that has the helper poke. What is watched is in poke_scan.c, the changes come from poke_listen.c.
  */
 #include "fs/poke_act.h"
+#include "fs/poke_helper.h"
 #include "fs/poke_state.h"
 
 #include "core/cleanup.h"
+#include "core/clock.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +22,6 @@ void poke_unref(struct poke *poke)
         return;
     pthread_cond_destroy(&poke->changed);
     pthread_mutex_destroy(&poke->lock);
-    free(poke->top);
     free(poke);
 }
 
@@ -118,7 +119,7 @@ bool poke_concerns_locked(struct poke *poke, const struct poke_item *item)
 
 bool poke_asks(const struct poke *poke, int32_t thread)
 {
-    return poke != NULL && atomic_load_explicit(&poke->thread, memory_order_relaxed) == thread;
+    return poke != NULL && poke_helper_process(poke->helper) == thread;
 }
 
 enum poke_answer poke_find(struct poke *poke, uint64_t directory, const char *name,
@@ -211,13 +212,14 @@ static void work_on(struct poke *poke, struct poke_item *item, unsigned componen
     if (directory == NULL && itself != NULL)
         directory = inode_ref(inodes, itself->parent);
     if (directory != NULL &&
-        asprintf(&path, "%s/%s/%s/%.*s", poke->top,
+        asprintf(&path, "%s/%s/%.*s",
                  bucket_kind(item->bucket) == STORE_KV ? "kv" : "obj", bucket_name(item->bucket),
                  (int)prefix_size(item->path, component), item->path) < 0)
         path = NULL;
     if (path != NULL && wait_until_free(poke, directory)) {
         struct poke_place place = {
             .session = poke->session,
+            .helper = poke->helper,
             .directory = directory,
             .name = path + strlen(path) - (prefix_size(item->path, component) - start) +
                     (start > 0),
@@ -242,15 +244,21 @@ static struct poke_item *take(struct poke *poke)
 {
     SCOPED_LOCK(&poke->lock);
 
+    if (poke->busy)
+        pthread_cond_broadcast(&poke->changed);
+    poke->busy = false;
     while (poke->first == NULL && !poke->ending)
         pthread_cond_wait(&poke->changed, &poke->lock);
     if (poke->ending)
         return NULL;
     struct poke_item *item = poke->first;
     poke->first = item->next;
-    if (poke->first == NULL)
+    if (poke->first == NULL) {
         poke->last = &poke->first;
+        poke->newest = NULL;
+    }
     poke->queued--;
+    poke->busy = true;
     return item;
 }
 
@@ -260,7 +268,6 @@ static void *run_poker(void *arg)
     struct poke *poke = arg;
     struct poke_item *item;
 
-    atomic_store(&poke->thread, gettid());
     while ((item = take(poke)) != NULL) {
         unsigned first, last;
 
@@ -274,7 +281,7 @@ static void *run_poker(void *arg)
 
 /* Life -------------------------------------------------------------------------------------- */
 
-struct poke *poke_new(struct fs *fs, struct fuse_session *session, const char *top)
+struct poke *poke_new(struct fs *fs, struct fuse_session *session, struct poke_helper *helper)
 {
     struct poke *poke = calloc(1, sizeof(*poke));
     pthread_condattr_t monotonic;
@@ -283,7 +290,8 @@ struct poke *poke_new(struct fs *fs, struct fuse_session *session, const char *t
         return NULL;
     poke->fs = fs;
     poke->session = session;
-    poke->top = strdup(top);
+    poke->helper = helper;
+    poke->device = poke_helper_mounted(helper);
     poke->last = &poke->first;
     atomic_init(&poke->references, 1);
     pthread_mutex_init(&poke->lock, NULL);
@@ -291,7 +299,7 @@ struct poke *poke_new(struct fs *fs, struct fuse_session *session, const char *t
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&poke->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    poke->poking = poke->top != NULL && pthread_create(&poke->poker, NULL, run_poker, poke) == 0;
+    poke->poking = poke->device != 0 && pthread_create(&poke->poker, NULL, run_poker, poke) == 0;
     poke->scanning =
         poke->poking && pthread_create(&poke->scanner, NULL, poke_scan, poke) == 0;
     if (poke->scanning)
@@ -310,10 +318,22 @@ void poke_end(struct poke *poke)
     pthread_cond_broadcast(&poke->changed);
 }
 
+void poke_settle(struct poke *poke, int timeout_ms)
+{
+    if (poke == NULL)
+        return;
+    struct timespec until = clock_deadline(timeout_ms);
+    SCOPED_LOCK(&poke->lock);
+    while (poke->busy)
+        if (pthread_cond_timedwait(&poke->changed, &poke->lock, &until) != 0)
+            break;
+}
+
 void poke_free(struct poke *poke)
 {
     if (poke == NULL)
         return;
+    poke_helper_leave(poke->helper);
     if (poke->scanning)
         pthread_join(poke->scanner, NULL);
     if (poke->poking)

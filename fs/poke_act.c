@@ -6,14 +6,11 @@
 #define FUSE_USE_VERSION 312
 #include "fs/poke_act.h"
 
-#include "core/cleanup.h"
+#include "fs/poke_helper.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define ATTEMPTS 3
 
@@ -29,50 +26,39 @@ static void drop_dentry(const struct poke_place *place)
                                      strlen(place->name));
 }
 
-/* The size stays what it is. */
-static void touch(const struct poke_place *place)
+static int call(const struct poke_place *place, enum poke_call what)
 {
-    CLEANUP(cleanup_fd)
-    int file = open(place->path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    struct stat attr;
-
-    if (file < 0 || fstat(file, &attr) < 0 || ftruncate(file, attr.st_size) < 0)
-        return;
-    futimens(file, NULL);
+    return poke_helper_call(place->helper, what, place->path);
 }
 
 static int make(const struct poke_place *place)
 {
     if (place->is_directory)
-        return mkdir(place->path, 0755);
-    if (place->is_link)
-        return symlink(".", place->path);
-    return mknod(place->path, S_IFREG | 0644, 0);
+        return call(place, POKE_MAKE_DIRECTORY);
+    return call(place, place->is_link ? POKE_MAKE_LINK : POKE_MAKE_FILE);
 }
 
 void poke_create(const struct poke_place *place)
 {
-    int result = -1;
+    int result = 0;
 
     pretend(place, POKE_ABSENT, NULL);
     for (unsigned i = 0; i < ATTEMPTS; i++) {
         result = make(place);
-        if (result == 0 || errno != EEXIST || place->is_directory)
+        if (result != EEXIST || place->is_directory)
             break; /* a directory that is in use already is not taken from under its users */
         drop_dentry(place);
     }
     pretend(place, POKE_AS_IT_IS, NULL);
     if (result == 0 && !place->is_directory && !place->is_link)
-        touch(place);
+        call(place, POKE_TOUCH);
 }
 
 /* DELETE_SELF for the inode alone: the dentry must lead to it at that moment. */
 static void tell_replaced(const struct poke_place *place, const struct inode *old)
 {
     for (unsigned i = 0; i < ATTEMPTS; i++) {
-        struct stat attr;
-
-        fstatat(AT_FDCWD, place->path, &attr, AT_SYMLINK_NOFOLLOW);
+        call(place, POKE_LOOK);
         if (fuse_lowlevel_notify_delete(place->session, place->directory->number, old->number,
                                         place->name, strlen(place->name)) != -ENOENT)
             return;
@@ -83,12 +69,12 @@ static void tell_replaced(const struct poke_place *place, const struct inode *ol
 void poke_modify(const struct poke_place *place, struct inode *old, bool replaced)
 {
     if (old == NULL) {
-        touch(place);
+        call(place, POKE_TOUCH);
         return;
     }
     drop_dentry(place);
     pretend(place, POKE_PRESENT, old);
-    touch(place);
+    call(place, POKE_TOUCH);
     if (replaced)
         tell_replaced(place, old);
     pretend(place, POKE_AS_IT_IS, NULL);
@@ -98,9 +84,9 @@ void poke_remove(const struct poke_place *place, struct inode *old)
 {
     pretend(place, POKE_PRESENT, old);
     for (unsigned i = 0; i < ATTEMPTS; i++) {
-        int result = place->is_directory ? rmdir(place->path) : unlink(place->path);
+        int result = call(place, place->is_directory ? POKE_RMDIR : POKE_UNLINK);
 
-        if (result == 0 || (errno != ENOENT && errno != ENOTDIR && errno != EISDIR))
+        if (result != ENOENT && result != ENOTDIR && result != EISDIR)
             break;
         drop_dentry(place);
     }

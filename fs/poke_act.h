@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* poke_act.h - the system calls of one poke, by the poking thread on its own mount.
+/* poke_act.h - the system calls of one poke, by the helper on our mount.
  * Layer 5.
  */
 #ifndef JSFS_FS_POKE_ACT_H
@@ -10,12 +10,13 @@
 /* A name that has changed, and how to get there. */
 struct poke_place {
     struct fuse_session *session;
+    struct poke_helper *helper;
     struct inode *directory; /* borrowed */
     const char *name;        /* in it */
-    const char *path;        /* from the root of the file system */
+    const char *path;        /* from the mount point */
     bool is_directory;
     bool is_link;
-    /* From now on the poking thread finds this under the name; inode is borrowed until the next
+    /* From now on the helper finds this under the name; inode is borrowed until the next
      * call, NULL: nothing real. */
     void (*pretend)(void *arg, const struct poke_place *place, enum poke_answer answer,
                     struct inode *inode);

@@ -31,6 +31,15 @@ static void ear_unref(void *arg)
     free(ear);
 }
 
+/* The same file changes again before the poke for the time before was begun. */
+static bool is_told_already_locked(const struct poke *poke, const struct poke_item *item)
+{
+    const struct poke_item *last = poke->newest;
+
+    return last != NULL && item->before == item->after && last->after == item->after &&
+           last->bucket == item->bucket && strcmp(last->path, item->path) == 0;
+}
+
 /* What this mount changes by itself has its events already. */
 static void told(void *arg, const struct bucket_event *event)
 {
@@ -54,10 +63,12 @@ static void told(void *arg, const struct bucket_event *event)
                           .after = event->shown_after};
     memcpy(item->path, event->path, size);
     pthread_mutex_lock(&poke->lock);
-    bool take = !poke->ending && poke->queued < MOST_QUEUED && poke_concerns_locked(poke, item);
+    bool take = !poke->ending && poke->queued < MOST_QUEUED &&
+                !is_told_already_locked(poke, item) && poke_concerns_locked(poke, item);
     if (take) {
         *poke->last = item;
         poke->last = &item->next;
+        poke->newest = item;
         poke->queued++;
         pthread_cond_broadcast(&poke->changed);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* poke_ops.c - see poke_ops.h. Layer 5.
- * A file that the poking thread has open is known by its handle: its RELEASE comes from whoever
+ * A file that the helper has open is known by its handle: its RELEASE comes from whoever
  * happens to close it.
  */
 #include "fs/poke_ops.h"
@@ -46,7 +46,7 @@ static const struct special_ops ghost_directory_ops = {.attr = ghost_directory_a
 static struct special ghost = {.ops = &ghost_ops, .references = 1};
 static struct special ghost_directory = {.ops = &ghost_directory_ops, .references = 1};
 
-/* Nothing may be cached of it: it is there for the poking thread alone. */
+/* Nothing may be cached of it: it is there for the helper alone. */
 static void reply_uncached(struct op *op)
 {
     struct fs *fs = op->fs;
@@ -96,7 +96,7 @@ static bool find_directory(struct op *op)
     return false;
 }
 
-/* Answer the poking thread; false: as anybody. */
+/* Answer the helper; false: as anybody. */
 static bool answer_lookup(struct op *op)
 {
     const struct inode *inode = op->inode;

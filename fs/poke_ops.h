@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* poke_ops.h - handlers that answer the poking thread by themselves, and pass all others on.
+/* poke_ops.h - handlers that answer the helper that pokes by themselves, and pass all others on.
  * Layer 5. No request of a poke reaches the server: names come from what the kernel knows, or
  * from a live tree; what makes or removes a name, opens or changes a file does nothing. So a
  * poke adds no revision, and another mount that pokes too never hears of it.

@@ -8,7 +8,6 @@
 #include "core/log.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 #define SCAN_MS 1000
 
@@ -89,11 +88,10 @@ void *poke_scan(void *arg)
 {
     struct poke *poke = arg;
     struct poke_watches seen = {0}, now = {0};
-    struct stat top;
-    bool going_on = stat(poke->top, &top) == 0, changed = false;
+    bool going_on = true, changed = false;
 
     while (going_on) {
-        changed = poke_watches_scan(&now, "/proc", top.st_dev) &&
+        changed = poke_watches_scan(&now, "/proc", poke->device) &&
                   (!is_same(&seen, &now) || has_dead(poke));
         if (changed) {
             struct poke_watches swap = seen;

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 struct ear;
 
@@ -23,19 +24,20 @@ struct poke_item {
 struct poke {
     struct fs *fs;
     struct fuse_session *session;
-    char *top;
+    struct poke_helper *helper; /* the poker's; borrowed */
+    dev_t device;               /* of the mount */
     pthread_t scanner, poker;
     bool scanning, poking; /* those threads were started */
-    atomic_int thread;     /* the poker's id */
     atomic_uint references;
 
     pthread_mutex_t lock; /* and all below */
     pthread_cond_t changed;
-    bool ending;
+    bool ending, busy; /* busy: the poker has taken an item */
     struct inode **watched; /* counted */
     size_t watched_count;
     struct ear *ears;
     struct poke_item *first, **last;
+    struct poke_item *newest; /* in the queue, NULL: it is empty */
     size_t queued;
     enum poke_answer answer;
     uint64_t answer_directory;

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from inotify import Inotify
+from mounts import child_of, is_mounted, processes, status_field, wait_process_gone
 from nats_stores import KeyValues
 from support import content, run, wait_until, write_file
 
@@ -31,6 +32,11 @@ def looks(mnt):
 def wait_watched(mnt, count=1, after=0):
     """Until jsfs knows of so many watched inodes, and listens; after: so many looks."""
     wait_until(lambda: looks(mnt)[after:][-1:] == [count], f"jsfs sees {count} watches")
+
+
+def helper_of(mnt):
+    """The process that pokes."""
+    return child_of(mnt.pid, os.path.basename(mnt.process.args[0]))
 
 
 def last_sequence(wire, stream):
@@ -242,6 +248,9 @@ def test_without_the_option_nothing_is_told(mnt, kv, kv_bucket):
         wait_until(lambda: os.stat(path).st_size == 2, "the change is shown")
         wait_until(lambda: "new" in os.listdir(mnt.kv(bucket)), "the new key is shown")
         assert [event for event in watch.settle() if event[2] != "OPEN|ISDIR"] == []
+    program = mnt.process.args[0]
+    assert [pid for pid in processes(lambda words: words[0] == program)
+            if status_field(pid, "PPid") == mnt.pid] == []
 
 
 def test_a_new_watch_does_not_need_the_bucket_to_be_used(mount, kv, kv_bucket):
@@ -258,6 +267,7 @@ def test_a_new_watch_does_not_need_the_bucket_to_be_used(mount, kv, kv_bucket):
 @pytest.mark.parametrize("number", [signal.SIGTERM, None], ids=["sigterm", "umount"])
 def test_pokes_do_not_hold_up_the_unmount(poked, server, kv_bucket, number):
     bucket = kv_bucket()
+    helper = helper_of(poked)
     with Inotify(poked.kv(bucket)) as watch:
         wait_watched(poked)
         writer = threading.Thread(target=write_many, args=(server, bucket))
@@ -270,8 +280,59 @@ def test_pokes_do_not_hold_up_the_unmount(poked, server, kv_bucket, number):
                 wait_until(lambda: run("umount", poked.path, check=False).returncode == 0,
                            "it is unmounted")
             assert poked.wait_gone() == 0
+            assert not os.path.exists(f"/proc/{helper}")
         finally:
             writer.join()
+
+
+@pytest.mark.parametrize("moment", range(6))
+def test_a_kill_under_a_storm_of_pokes_leaves_no_process_and_no_mount(poked, server, kv_bucket,
+                                                                      moment):
+    bucket = kv_bucket()
+    helper = helper_of(poked)
+    with Inotify(poked.kv(bucket)) as watch:
+        wait_watched(poked)
+        writer = threading.Thread(target=write_many, args=(server, bucket))
+        writer.start()
+        try:
+            wait_until(lambda: len(watch.names("CREATE")) > 30 * moment, "pokes are under way")
+            poked.process.kill()
+            wait_process_gone(poked.pid)
+            wait_process_gone(helper)
+            assert is_mounted(poked.path)
+            poked.kill()
+        finally:
+            writer.join()
+    assert not is_mounted(poked.path)
+
+
+def test_the_helper_holds_nothing_of_the_mount_or_the_server(poked, js, kv_bucket):
+    bucket = kv_bucket()
+    helper = helper_of(poked)
+    with Inotify(poked.kv(bucket)) as watch:
+        wait_watched(poked)
+        js.kv_put(bucket, "key", b"1")
+        wait_until(lambda: "CLOSE_WRITE" in watch.kinds("key"), "the new key is told")
+        watch.settle()
+        held = sorted(os.readlink(f"/proc/{helper}/fd/{name}").split(":")[0]
+                      for name in os.listdir(f"/proc/{helper}/fd"))
+        assert held == ["/dev/null"] * 3 + ["socket"]
+        assert os.readlink(f"/proc/{helper}/cwd") == "/"
+    assert poked.unmount() == 0
+    assert not os.path.exists(f"/proc/{helper}")
+
+
+def test_a_helper_that_was_killed_takes_nothing_with_it_but_the_events(poked, kv, kv_bucket):
+    bucket = kv_bucket()
+    with Inotify(poked.kv(bucket)) as watch:
+        wait_watched(poked)
+        os.kill(helper_of(poked), signal.SIGKILL)
+        kv.put(bucket, "key", b"1")
+        wait_until(lambda: "helper process of inotify has ended" in poked.log(), "it is logged")
+        assert content(poked.kv(bucket, "key")) == b"1"
+        write_file(poked.kv(bucket, "own"), b"x")
+        wait_until(lambda: "CLOSE_WRITE" in watch.kinds("own"), "the kernel's events stay")
+    assert kv.get(bucket, "own") == b"x"
 
 
 def write_many(server, bucket):
